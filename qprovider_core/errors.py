@@ -1,0 +1,371 @@
+"""Every error that this project raises on purpose.
+
+    QProviderError
+    ├── ConfigurationError            a setting, an environment variable or the accounts file
+    │   ├── AccountsFileError         .path: the file cannot be read; it is never overwritten
+    │   └── NoAccountError            .provider: nothing to sign in with
+    ├── PluginError                   .plugin, .hook: a plugin raised, or broke the contract
+    │   ├── UnsupportedError          .capability: this vendor does not offer that
+    │   └── VetoError                 a cross-cutting plugin refused the call
+    ├── AuthenticationError           the vendor refused the credentials
+    ├── TransportError                .retryable: the vendor could not be reached
+    │   └── DeadlineError             .timeout_s: no answer in time (also a TimeoutError)
+    ├── ResponseError                 .path: an answer that is not of the agreed form
+    ├── InvalidInputError             what the caller passed (also a ValueError)
+    │   ├── UnknownNameError          .name, .choices, .suggestions
+    │   │   ├── UnknownProviderError, UnknownAccountError, UnknownBackendError,
+    │   │   └── UnknownAttributeError, UnknownOptionError, UnknownJobError
+    │   ├── WhereError                .text, .position: a query that cannot be read
+    │   └── CircuitError              .index: a circuit that the backend cannot run
+    ├── NoMatchingBackendError        .reasons: why each backend was rejected
+    └── JobError                      .job_id
+        ├── JobFailedError            the job ended in ERROR
+        ├── JobCancelledError         the job was cancelled
+        ├── JobTimeoutError           .job: not finished in time (also a TimeoutError); the job lives on
+        └── ResultError               the job is done but its result cannot be had
+
+Each message says what happened, why, and what to do next; the facts are attributes, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from qprovider_core.secret import scrub
+
+if TYPE_CHECKING:
+    from qprovider_core._job import Job
+
+
+class QProviderError(Exception):
+    """Base of every error raised on purpose.
+
+    Attributes:
+        what: What happened, one line.
+        why: Why, or None when there is no more to say.
+        hint: What to do next, or None.
+    """
+
+    def __init__(self, what: str, *, why: str | None = None, hint: str | None = None) -> None:
+        self.what = scrub(what)
+        self.why = scrub(why) if why else None
+        self.hint = scrub(hint) if hint else None
+        super().__init__(self.what)
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.what, self.why, self.hint) if part)
+
+
+class ConfigurationError(QProviderError):
+    """A setting, an environment variable or the accounts file is wrong."""
+
+
+class AccountsFileError(ConfigurationError):
+    """The accounts file cannot be used. It is left as it is."""
+
+    def __init__(
+        self, what: str, *, path: str = "", why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.path = path
+
+
+class NoAccountError(ConfigurationError):
+    """The provider needs credentials, and there are none: no argument, variable or saved account."""
+
+    def __init__(
+        self, what: str, *, provider: str = "", why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.provider = provider
+
+
+class PluginError(QProviderError):
+    """A plugin raised, or broke the contract. The cause is chained where there is one."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        plugin: str = "",
+        hook: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.plugin = plugin
+        self.hook = hook
+
+
+class UnsupportedError(PluginError):
+    """The vendor does not offer this: its plugin has no such hook."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        capability: str = "",
+        plugin: str = "",
+        hook: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, plugin=plugin, hook=hook, why=why, hint=hint)
+        self.capability = capability
+
+
+class VetoError(PluginError):
+    """A cross-cutting plugin (``.plugin``) refused the call before the vendor saw it."""
+
+
+class AuthenticationError(QProviderError):
+    """The vendor refused the credentials."""
+
+
+class TransportError(QProviderError):
+    """The vendor could not be reached, or the connection broke.
+
+    Attributes:
+        retryable: Whether the same call may be sent again without doing harm.
+    """
+
+    def __init__(
+        self, what: str, *, retryable: bool = True, why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.retryable = retryable
+
+
+class DeadlineError(TransportError, TimeoutError):
+    """No answer in time.
+
+    Attributes:
+        timeout_s: How long was waited, in seconds.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        timeout_s: float | None = None,
+        retryable: bool = True,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, retryable=retryable, why=why, hint=hint)
+        self.timeout_s = timeout_s
+
+
+class ResponseError(QProviderError):
+    """An answer is not of the agreed form.
+
+    Attributes:
+        path: Where in the answer, such as ``qubits[3].t1.value``; empty for the whole.
+    """
+
+    def __init__(
+        self, what: str, *, path: str = "", why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.path = path
+
+
+class InvalidInputError(QProviderError, ValueError):
+    """The caller passed something that cannot be used; nothing was sent anywhere."""
+
+
+def near_matches(name: str, choices: Iterable[str]) -> tuple[str, ...]:
+    """The choices that `name` may be a slip of, best first; at most three."""
+    from difflib import get_close_matches  # late: only errors need it
+
+    known = list(dict.fromkeys(choices))
+    folded = {choice.casefold(): choice for choice in known}
+    close = get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
+    found = [folded[choice] for choice in close]
+    found += [c for c in known if name and name.casefold() in c.casefold() and c not in found]
+    return tuple(found[:3])
+
+
+class UnknownNameError(InvalidInputError):
+    """A name that nothing answers to.
+
+    Attributes:
+        name: What was asked for.
+        choices: What there is.
+        suggestions: The choices that come near, best first.
+    """
+
+    kind = "name"
+
+    def __init__(
+        self,
+        name: str,
+        choices: Iterable[str] = (),
+        *,
+        what: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.name = name
+        self.choices = tuple(choices)
+        self.suggestions = near_matches(name, self.choices)
+        if hint is None:
+            if self.suggestions:
+                hint = f"Did you mean {_spoken(self.suggestions)}?"
+            elif self.choices:
+                shown = ", ".join(sorted(self.choices)[:12])
+                more = len(self.choices) - 12
+                hint = f"Choose one of: {shown}{f' and {more} more' if more > 0 else ''}."
+        super().__init__(what or f"Unknown {self.kind}: {name!r}.", why=why, hint=hint)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.name, self.choices), self.__dict__)
+
+
+def _spoken(names: tuple[str, ...]) -> str:
+    quoted = [repr(name) for name in names]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + f" or {quoted[-1]}"
+
+
+class UnknownProviderError(UnknownNameError):
+    """No installed plugin announces this provider."""
+
+    kind = "provider"
+
+
+class UnknownAccountError(UnknownNameError):
+    """No account of this name is saved."""
+
+    kind = "account"
+
+
+class UnknownBackendError(UnknownNameError):
+    """No account lists a backend of this name, or several do."""
+
+    kind = "backend"
+
+
+class UnknownAttributeError(UnknownNameError):
+    """A query names an attribute that no backend has."""
+
+    kind = "attribute"
+
+
+class UnknownOptionError(UnknownNameError):
+    """An option that neither the core nor the vendor knows."""
+
+    kind = "option"
+
+
+class UnknownJobError(UnknownNameError):
+    """The vendor has no job of this id."""
+
+    kind = "job"
+
+
+class WhereError(InvalidInputError):
+    """A query text that cannot be read.
+
+    Attributes:
+        text: The query.
+        position: Index of the first character that does not fit, from 0; None when unknown.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        text: str = "",
+        position: int | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.text = text
+        self.position = position
+
+
+class CircuitError(InvalidInputError):
+    """A circuit that the backend cannot run as it is; nothing was submitted.
+
+    Attributes:
+        index: Position of the circuit in the list that was passed, from 0; None for all of them.
+    """
+
+    def __init__(
+        self, what: str, *, index: int | None = None, why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.index = index
+
+
+class NoMatchingBackendError(QProviderError):
+    """No backend satisfies the criteria.
+
+    Attributes:
+        reasons: Full name of each rejected backend, and why.
+        errors: Text of each vendor's failure to answer, if any.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        reasons: Mapping[str, str] | None = None,
+        errors: Iterable[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        self.reasons = dict(reasons or {})
+        self.errors = tuple(errors)
+        lines = [f"  {name}: {reason}" for name, reason in list(self.reasons.items())[:20]]
+        if len(self.reasons) > 20:
+            lines.append(f"  … and {len(self.reasons) - 20} more")
+        lines += [f"  {error}" for error in self.errors]
+        super().__init__(what, why="\n".join(lines) or None, hint=hint)
+
+
+class JobError(QProviderError):
+    """Something about one job.
+
+    Attributes:
+        job_id: The vendor's id of the job; None before it has one.
+    """
+
+    def __init__(
+        self, what: str, *, job_id: str | None = None, why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.job_id = job_id
+
+
+class JobFailedError(JobError):
+    """The job ended in ERROR; the vendor's reason is in the message."""
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled, so it has no result."""
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """The job did not finish in time. It goes on: wait again, or come back later.
+
+    Attributes:
+        job: The handle, to go on with.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        job: Job | None = None,
+        job_id: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, job_id=job_id, why=why, hint=hint)
+        self.job = job
+
+
+class ResultError(JobError):
+    """The job is done, but its result cannot be had or read."""

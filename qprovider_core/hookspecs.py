@@ -1,0 +1,233 @@
+"""The contract between the core and a vendor's plugin. It reads from top to bottom: announce, account,
+backend, job, session.
+
+A plugin is a module or an object with functions of these names, each marked with `hookimpl`. Arguments and
+answers are plain records, texts, numbers and bytes, or Qiskit circuits on the way in. What holds everywhere:
+
+- Name only the arguments you use, without defaults. Every hook but the announcement may also take
+  ``connection`` (what your own `qprovider_open_account` returned), ``account`` (an `AccountRef`) and
+  ``deadline`` (a `Deadline`; after it the answer is not waited for any more).
+- A hook is called in a worker thread and may be called from several at once.
+- None means "I do not answer this". A hook that has done its work returns something else.
+- Leave out a hook that the vendor cannot serve: the core then says so clearly when it is asked for.
+- Raise `AuthenticationError`, `TransportError`, `UnknownBackendError` or `UnknownJobError` where they fit;
+  any other exception is reported with your plugin's name.
+
+Cross-cutting plugins (a budget guard, a recorder) write the same hooks with ``hookimpl(wrapper=True)``. A wrapper
+sees the arguments before and the answer after. Raising before its ``yield`` vetoes the call. It cannot repeat,
+skip or alter a call: whatever it returns or raises afterwards, the vendor's answer stands, and its own error is
+reported as a warning.
+
+Hooks and arguments are only ever added; see the plugin guide for how they are retired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from qprovider_core.records import (
+    AccountInfo,
+    AccountRef,
+    BackendConfiguration,
+    BackendInfo,
+    BackendProperties,
+    BackendRef,
+    BackendStatus,
+    Deadline,
+    JobDetails,
+    JobInfo,
+    JobPage,
+    JobQuery,
+    JobRef,
+    JobRequest,
+    JobResult,
+    ProviderSpec,
+    SessionInfo,
+    SessionRequest,
+    Submission,
+)
+
+if TYPE_CHECKING:
+    from qiskit.transpiler import Target
+
+PROJECT = "qprovider"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+# ---------------------------------------------------------------------------------------------------- announce
+
+
+@hookspec(firstresult=True)
+def qprovider_provider() -> ProviderSpec | None:
+    """Say which provider this plugin serves.
+
+    Called once, when plugins are loaded. No I/O and no heavy import here: it runs for every command.
+    """
+
+
+# ----------------------------------------------------------------------------------------------------- account
+
+
+@hookspec(firstresult=True)
+def qprovider_open_account(credentials: Any, account: AccountRef, deadline: Deadline) -> Any:
+    """Open an account and return the connection: an object of your own, passed back to every other hook.
+
+    Called once an account, before its first use. `credentials` is an instance of the class that the
+    announcement named, or None when it named none. Raise `AuthenticationError` when the vendor refuses them;
+    it is fine to find that out later, at the first real call. Must not return None.
+    """
+
+
+@hookspec(firstresult=True)
+def qprovider_account_info(connection: Any, account: AccountRef, deadline: Deadline) -> AccountInfo | None:
+    """Whose account it is, its instances, plan and quota."""
+
+
+@hookspec(firstresult=True)
+def qprovider_close_account(connection: Any, account: AccountRef, deadline: Deadline) -> bool | None:
+    """Release what the connection holds. True when done. Called at most once, also at interpreter exit."""
+
+
+# ----------------------------------------------------------------------------------------------------- backend
+
+
+@hookspec(firstresult=True)
+def qprovider_list_backends(
+    connection: Any, account: AccountRef, deadline: Deadline
+) -> Sequence[BackendInfo] | None:
+    """List the backends that this account may use.
+
+    Called once a query. One cheap call to the vendor: leave a field None rather than ask again for each
+    backend. One unreadable backend must not hide the others.
+    """
+
+
+@hookspec(firstresult=True)
+def qprovider_backend_configuration(
+    connection: Any, backend: BackendRef, account: AccountRef, deadline: Deadline
+) -> BackendConfiguration | None:
+    """What the backend can run. Needed to open one; called at most once a handle."""
+
+
+@hookspec(firstresult=True)
+def qprovider_backend_status(
+    connection: Any, backend: BackendRef, account: AccountRef, deadline: Deadline
+) -> BackendStatus | None:
+    """The backend's status now, never from a cache."""
+
+
+@hookspec(firstresult=True)
+def qprovider_backend_properties(
+    connection: Any, backend: BackendRef, at: datetime | None, account: AccountRef, deadline: Deadline
+) -> BackendProperties | None:
+    """Its newest calibration, or the newest one before `at` (aware UTC). None where there is none."""
+
+
+@hookspec(firstresult=True)
+def qprovider_backend_defaults(
+    connection: Any, backend: BackendRef, account: AccountRef, deadline: Deadline
+) -> Mapping[str, Any] | None:
+    """The vendor's default settings of the backend, as it sends them. None where there are none."""
+
+
+@hookspec(firstresult=True)
+def qprovider_backend_target(
+    connection: Any, backend: BackendRef, account: AccountRef, deadline: Deadline
+) -> Target | None:
+    """A ready Qiskit `Target`, in-process only, for vendors that have one. Without this hook the core builds
+    it from the configuration and the properties."""
+
+
+# --------------------------------------------------------------------------------------------------------- job
+
+
+@hookspec(firstresult=True)
+def qprovider_submit_job(
+    connection: Any, request: JobRequest, account: AccountRef, deadline: Deadline
+) -> JobInfo | None:
+    """Submit one job and return as soon as the vendor has it, with its id. Send it once: the core repeats."""
+
+
+@hookspec(firstresult=True)
+def qprovider_get_job(
+    connection: Any, job: JobRef, account: AccountRef, deadline: Deadline
+) -> JobInfo | None:
+    """The job as it stands now. Called again and again while a user waits: make it cheap.
+
+    A status word that you do not know is `JobState.UNKNOWN` with the word in `state_text`. Raise
+    `UnknownJobError` when there is no such job.
+    """
+
+
+@hookspec(firstresult=True)
+def qprovider_job_result(
+    connection: Any, job: JobRef, account: AccountRef, deadline: Deadline
+) -> JobResult | None:
+    """The result of a job that is DONE: one entry for each pub, in the request's order."""
+
+
+@hookspec(firstresult=True)
+def qprovider_cancel_job(connection: Any, job: JobRef, account: AccountRef, deadline: Deadline) -> bool | None:
+    """Ask for the job to be cancelled. True: it will be; False: too late, it had ended."""
+
+
+@hookspec(firstresult=True)
+def qprovider_list_jobs(
+    connection: Any, query: JobQuery, account: AccountRef, deadline: Deadline
+) -> JobPage | None:
+    """One page of jobs, newest first. What the vendor cannot filter, filter here."""
+
+
+@hookspec(firstresult=True)
+def qprovider_find_submission(
+    connection: Any, key: str, account: AccountRef, deadline: Deadline
+) -> Submission | None:
+    """Whether the submission with this key (`JobRequest.key`) arrived: FOUND with the job, ABSENT, or UNKNOWN
+    when the vendor cannot tell."""
+
+
+@hookspec(firstresult=True)
+def qprovider_update_job_tags(
+    connection: Any, job: JobRef, tags: tuple[str, ...], account: AccountRef, deadline: Deadline
+) -> bool | None:
+    """Replace the job's tags. True when done."""
+
+
+@hookspec(firstresult=True)
+def qprovider_delete_job(connection: Any, job: JobRef, account: AccountRef, deadline: Deadline) -> bool | None:
+    """Delete the job at the vendor, for good. True when done."""
+
+
+@hookspec(firstresult=True)
+def qprovider_job_details(
+    connection: Any, job: JobRef, account: AccountRef, deadline: Deadline
+) -> JobDetails | None:
+    """What else the vendor keeps: logs, metrics, inputs, times of steps."""
+
+
+# ----------------------------------------------------------------------------------------------------- session
+
+
+@hookspec(firstresult=True)
+def qprovider_open_session(
+    connection: Any, request: SessionRequest, account: AccountRef, deadline: Deadline
+) -> SessionInfo | None:
+    """Open a session or a batch."""
+
+
+@hookspec(firstresult=True)
+def qprovider_close_session(
+    connection: Any, session_id: str, cancel: bool, account: AccountRef, deadline: Deadline
+) -> bool | None:
+    """Take no more jobs into it; with `cancel`, also drop those that wait. True when done."""
+
+
+@hookspec(firstresult=True)
+def qprovider_session_details(
+    connection: Any, session_id: str, account: AccountRef, deadline: Deadline
+) -> SessionInfo | None:
+    """The session as it stands now."""

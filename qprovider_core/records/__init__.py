@@ -1,0 +1,81 @@
+"""Frozen values that cross the plugin border. All are importable from `qprovider_core`."""
+
+from qprovider_core.records.accounts import (
+    AccountInfo,
+    AccountRef,
+    Deadline,
+    InstanceInfo,
+    ProviderSpec,
+    TokenCredentials,
+    Usage,
+)
+from qprovider_core.records.backends import (
+    BackendConfiguration,
+    BackendInfo,
+    BackendRef,
+    BackendStatus,
+    GateConfiguration,
+)
+from qprovider_core.records.jobs import (
+    EstimatePub,
+    JobDetails,
+    JobInfo,
+    JobPage,
+    JobQuery,
+    JobRef,
+    JobRequest,
+    JobState,
+    JobUsage,
+    QueueInfo,
+    SamplePub,
+    Submission,
+    SubmissionOutcome,
+)
+from qprovider_core.records.properties import (
+    BackendProperties,
+    GateCalibration,
+    Measured,
+    PropertiesContent,
+    QubitCalibration,
+)
+from qprovider_core.records.results import EstimatePubResult, JobResult, RegisterBits, SamplePubResult
+from qprovider_core.records.sessions import SessionInfo, SessionRequest
+
+__all__ = [
+    "AccountInfo",
+    "AccountRef",
+    "BackendConfiguration",
+    "BackendInfo",
+    "BackendProperties",
+    "BackendRef",
+    "BackendStatus",
+    "Deadline",
+    "EstimatePub",
+    "EstimatePubResult",
+    "GateCalibration",
+    "GateConfiguration",
+    "InstanceInfo",
+    "JobDetails",
+    "JobInfo",
+    "JobPage",
+    "JobQuery",
+    "JobRef",
+    "JobRequest",
+    "JobResult",
+    "JobState",
+    "JobUsage",
+    "Measured",
+    "PropertiesContent",
+    "ProviderSpec",
+    "QubitCalibration",
+    "QueueInfo",
+    "RegisterBits",
+    "SamplePub",
+    "SamplePubResult",
+    "SessionInfo",
+    "SessionRequest",
+    "Submission",
+    "SubmissionOutcome",
+    "TokenCredentials",
+    "Usage",
+]

@@ -1,0 +1,72 @@
+"""What all records share: a short repr, and JSON both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import attrs
+
+
+class Record:
+    """Base of the frozen values that cross the plugin border."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON types: times as ISO 8601 text, bytes as base64, secrets masked."""
+        from qprovider_core.serialization import to_json  # late: cattrs is slow to import
+
+        data = to_json(self)
+        assert isinstance(data, dict)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The record that `to_dict` wrote.
+
+        Raises:
+            ResponseError: A value is of the wrong type or out of range; `.path` says which.
+        """
+        from qprovider_core.serialization import from_json  # late: cattrs is slow to import
+
+        return from_json(data, cls)
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in attrs.fields(type(self)):
+            value = getattr(self, field.name)
+            if field.repr and value != field.default and not (value is None or value == () or value == {}):
+                shown.append(f"{field.name}={_brief(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = repr(value)
+    return text if len(text) <= 120 else f"<{type(value).__name__} of {len(text)} characters>"
+
+
+def aware(instance: object, attribute: attrs.Attribute[Any], value: datetime | None) -> None:
+    """attrs validator: a time must carry its offset."""
+    if value is not None and value.tzinfo is None:
+        raise ValueError(f"{attribute.name} must be an aware time (with an offset), not {value.isoformat()}")
+
+
+def as_utc(value: datetime | None) -> datetime | None:
+    """attrs converter: aware times in UTC; naive ones are left for `aware` to refuse."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    return value
+
+
+def time_field() -> Any:
+    """An optional aware time, kept in UTC."""
+    return attrs.field(default=None, converter=as_utc, validator=attrs.validators.optional(aware))
+
+
+def as_tuple(value: Any) -> Any:
+    """attrs converter: lists become tuples; anything else is left for the validators."""
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,127 @@
+"""Providers, accounts, and how long a call may take."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Self
+
+import attrs
+
+from qprovider_core.records._base import Record, as_tuple, time_field
+from qprovider_core.secret import Secret
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TokenCredentials(Record):
+    """Credentials that are one token or API key. A vendor that needs more subclasses this or brings its own."""
+
+    token: Secret = attrs.field(metadata={"help": "API token or key"})
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ProviderSpec(Record):
+    """What a vendor's plugin says of itself. `name` and `title` are enough for one without credentials.
+
+    Attributes:
+        name: Short lower-case name, as in ``local:aer_simulator``.
+        title: The name as people know it.
+        description: One line for listings.
+        credentials: An attrs class with the fields of an account. None: no credentials are needed, and
+            there is one account that is simply there.
+        credentials_help: Where a newcomer gets the token; shown when there is no account.
+        extra_fields: Names of the vendor's own criteria, kept in `BackendInfo.extra`.
+        run_options: Names that `Backend.run` accepts for this vendor beside the common ones.
+        max_tags: How many tags a job may carry; None for no limit. 0: the vendor has no tags.
+        min_poll_s: Shortest pause between two looks at a job, in seconds.
+        settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job.
+        backend_class, job_class: In-process only: import strings (``package.module:Class``) of subclasses
+            of the core's handles.
+    """
+
+    name: str = attrs.field()
+    title: str
+    description: str = ""
+    credentials: type | None = None
+    credentials_help: str = ""
+    extra_fields: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    run_options: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    max_tags: int | None = None
+    min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
+    settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
+    backend_class: str | None = None
+    job_class: str | None = None
+
+    @name.validator
+    def _check_name(self, attribute: object, value: object) -> None:
+        if not isinstance(value, str) or not value.isascii() or not value.replace("_", "a").isalnum():
+            raise ValueError(f"a provider's name is letters, digits and underscores, not {value!r}")
+        if value != value.lower() or not value[0].isalpha() or len(value) > 40:
+            raise ValueError(
+                f"a provider's name is lower case, begins with a letter and has at most 40 characters, not {value!r}"
+            )
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class AccountRef(Record):
+    """Which account a call is made for."""
+
+    provider: str
+    name: str = "default"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Usage(Record):
+    """Quantum time used and left, in seconds; None where the vendor does not say."""
+
+    consumed_s: float | None = None
+    remaining_s: float | None = None
+    limit_s: float | None = None
+    period_start: datetime | None = time_field()
+    period_end: datetime | None = time_field()
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class InstanceInfo(Record):
+    """One place of the account where backends are offered and jobs are billed."""
+
+    name: str
+    id: str | None = None
+    plan: str | None = None
+    region: str | None = None
+    usage: Usage | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class AccountInfo(Record):
+    """Who the account is, and what it may use."""
+
+    owner: str | None = None
+    plan: str | None = None
+    instances: tuple[InstanceInfo, ...] = attrs.field(default=(), converter=as_tuple)
+    usage: Usage | None = None
+
+
+@attrs.frozen
+class Deadline:
+    """The moment by which a call must have ended.
+
+    Attributes:
+        at: On this process's `time.monotonic` clock, in seconds; infinity for no limit.
+    """
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float | None) -> Self:
+        """The deadline `seconds` from now; None for no limit."""
+        return cls(float("inf") if seconds is None else time.monotonic() + seconds)
+
+    def remaining_s(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds left as blocking calls take it: None for no limit."""
+        return None if self.at == float("inf") else self.remaining_s()

@@ -1,0 +1,279 @@
+"""Backends: how one is named, what a listing says of it, its status and its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+import attrs
+
+from qprovider_core.records._base import Record, as_tuple, time_field
+
+_LONGEST_NAME = 200
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class BackendRef(Record):
+    """A backend as the vendor knows it: one name may live in two instances."""
+
+    name: str
+    instance: str | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class BackendInfo(Record):
+    """What one cheap listing says of a backend. All but `name` is optional; None means "not reported".
+
+    Nothing is checked when it is made, so that one bad record cannot break a vendor's whole list: `flaws`
+    says what is wrong, and a query leaves such a record out with that reason.
+
+    Attributes:
+        name: The vendor's name of it, such as ``ibm_torino``.
+        instance: The account's place that offers it.
+        provider, account: Stamped by the core on what survives a query; plugins leave them out.
+        num_qubits: >= 0.
+        simulator: True for all that is not physical, noisy twins of devices included.
+        noisy: Whether a simulator mimics a device's noise.
+        operational: Whether it takes jobs now.
+        pending_jobs: Jobs waiting, >= 0.
+        status_msg: The vendor's word: ``active``, ``paused``, ``maintenance``, ...
+        version: The backend's version, such as ``1.0.4``.
+        description: One line.
+        processor: Family and revision, such as ``Heron r2``.
+        features: Words such as ``dynamic_circuits``, ``fractional_gates``.
+        max_shots, max_circuits: Limits of one job.
+        median_two_qubit_error, median_readout_error: Probabilities in [0, 1].
+        clops: Circuit layer operations per second.
+        wait_s: The vendor's own estimate of the wait, in seconds.
+        calibrated_at: Time of the newest calibration, aware.
+        extra: The vendor's own fields, named in its `ProviderSpec.extra_fields`.
+    """
+
+    name: str
+    instance: str | None = None
+    provider: str | None = None
+    account: str | None = None
+    num_qubits: int | None = None
+    simulator: bool | None = None
+    noisy: bool | None = None
+    operational: bool | None = None
+    pending_jobs: int | None = None
+    status_msg: str | None = None
+    version: str | None = None
+    description: str | None = None
+    processor: str | None = None
+    features: tuple[str, ...] | None = attrs.field(default=None, converter=as_tuple)
+    max_shots: int | None = None
+    max_circuits: int | None = None
+    median_two_qubit_error: float | None = None
+    median_readout_error: float | None = None
+    clops: float | None = None
+    wait_s: float | None = None
+    calibrated_at: datetime | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """``provider:name``, as `get_backend` takes it; just the name before the core stamped it."""
+        return f"{self.provider}:{self.name}" if self.provider else self.name
+
+    @property
+    def ref(self) -> BackendRef:
+        return BackendRef(name=self.name, instance=self.instance)
+
+    def flaws(self) -> str | None:
+        """Why this record cannot be used, or None when it is sound.
+
+        Called for every listed backend, hence the straight-line code.
+        """
+        if type(self.name) is not str or not self.name:
+            return f"its name is {_kind(self.name)}"
+        if len(self.name) > _LONGEST_NAME:
+            return f"its name has {len(self.name)} characters"
+        if not self.name.isprintable():
+            return "its name has control characters"
+        for value, field in (
+            (self.num_qubits, "num_qubits"),
+            (self.pending_jobs, "pending_jobs"),
+            (self.max_shots, "max_shots"),
+            (self.max_circuits, "max_circuits"),
+        ):
+            if value is not None:
+                if type(value) is not int:
+                    return f"{field} is {_kind(value)}, not a whole number"
+                if value < 0:
+                    return f"{field} is negative: {value}"
+        for flag, field in (
+            (self.simulator, "simulator"),
+            (self.noisy, "noisy"),
+            (self.operational, "operational"),
+        ):
+            if flag is not None and flag is not True and flag is not False:
+                return f"{field} is {_kind(flag)}, not true or false"
+        for text, field in (
+            (self.instance, "instance"),
+            (self.status_msg, "status_msg"),
+            (self.version, "version"),
+            (self.description, "description"),
+            (self.processor, "processor"),
+        ):
+            if text is not None and type(text) is not str:
+                return f"{field} is {_kind(text)}, not a text"
+        for number, field, most in (
+            (self.median_two_qubit_error, "median_two_qubit_error", 1.0),
+            (self.median_readout_error, "median_readout_error", 1.0),
+            (self.clops, "clops", None),
+            (self.wait_s, "wait_s", None),
+        ):
+            if number is not None:
+                if type(number) is not float and type(number) is not int:
+                    return f"{field} is {_kind(number)}, not a number"
+                if not isfinite(number):
+                    return f"{field} is {number}"
+                if number < 0 or (most is not None and number > most):
+                    return f"{field} is out of range: {number}"
+        if self.features is not None and not (
+            type(self.features) is tuple and all(type(word) is str for word in self.features)
+        ):
+            return "features is not a list of texts"
+        when = self.calibrated_at
+        if when is not None:
+            if not isinstance(when, datetime):
+                return f"calibrated_at is {_kind(when)}, not a time"
+            if when.tzinfo is None:
+                return f"calibrated_at has no offset: {when.isoformat()}"
+        if not isinstance(self.extra, Mapping):
+            return f"extra is {_kind(self.extra)}, not a mapping"
+        return None
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "missing"
+    if value == "":
+        return "empty"
+    return f"a {type(value).__name__}"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class BackendStatus(Record):
+    """Whether a backend takes jobs, and how many wait. None means "not reported"."""
+
+    backend_name: str
+    backend_version: str | None = None
+    operational: bool | None = attrs.field(default=None)
+    pending_jobs: int | None = attrs.field(default=None)
+    status_msg: str | None = None
+
+    @pending_jobs.validator
+    def _check_queue(self, attribute: object, value: object) -> None:
+        if value is not None and (type(value) is not int or value < 0):
+            raise ValueError(f"pending_jobs must be a whole number of at least 0, not {value!r}")
+
+    @operational.validator
+    def _check_operational(self, attribute: object, value: object) -> None:
+        if value is not None and not isinstance(value, bool):
+            raise ValueError(f"operational must be true or false, not {value!r}")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class GateConfiguration(Record):
+    """One gate of a backend's instruction set.
+
+    Attributes:
+        name: Qiskit's name of it where there is one, such as ``cx``.
+        parameters: Names of its parameters.
+        coupling_map: The qubits it acts on, one tuple a place; None: on any.
+        qasm_def: Its definition in OpenQASM 2, where given.
+    """
+
+    name: str
+    parameters: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    coupling_map: tuple[tuple[int, ...], ...] | None = attrs.field(default=None, converter=as_tuple)
+    qasm_def: str | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class BackendConfiguration(Record):
+    """What a backend can run and how fast; the words are those of Qiskit's backend configuration.
+
+    All times are in seconds and frequencies in hertz, whatever the vendor sends. None means "not reported".
+    Fields that are not named here live in `extra`, survive a round trip, and read as attributes.
+
+    Attributes:
+        backend_name, backend_version: As in the listing.
+        n_qubits: Number of qubits; None where it is bounded by memory only.
+        basis_gates: Names of the native gates.
+        gates: The gates with their qubits.
+        coupling_map: Directed pairs of qubits; None: any pair.
+        supported_instructions: Native gates and all else (measure, reset, delay, control flow).
+        supported_features: Words of the vendor.
+        max_shots: Most shots of one circuit; max_experiments: most circuits of one job.
+        dt: Length of a time step, in s; dtm: of a sample of the readout, in s.
+        timing_constraints: ``acquire_alignment``, ``granularity``, ``min_length``, ``pulse_alignment``, in dt.
+        rep_delay_range, default_rep_delay, rep_times: In s.
+        meas_map: Groups of qubits that are measured together.
+        coords: Row and column of each qubit in a drawing.
+        processor_type: ``family``, ``revision``, ``segment``.
+    """
+
+    backend_name: str
+    backend_version: str | None = None
+    n_qubits: int | None = None
+    basis_gates: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    gates: tuple[GateConfiguration, ...] = attrs.field(default=(), converter=as_tuple)
+    coupling_map: tuple[tuple[int, int], ...] | None = attrs.field(default=None, converter=as_tuple)
+    supported_instructions: tuple[str, ...] | None = attrs.field(default=None, converter=as_tuple)
+    supported_features: tuple[str, ...] | None = attrs.field(default=None, converter=as_tuple)
+    simulator: bool | None = None
+    local: bool | None = None
+    conditional: bool | None = None
+    open_pulse: bool | None = None
+    memory: bool | None = None
+    max_shots: int | None = None
+    max_experiments: int | None = None
+    dt: float | None = None
+    dtm: float | None = None
+    timing_constraints: Mapping[str, int] | None = None
+    rep_delay_range: tuple[float, float] | None = attrs.field(default=None, converter=as_tuple)
+    default_rep_delay: float | None = None
+    rep_times: tuple[float, ...] | None = attrs.field(default=None, converter=as_tuple)
+    dynamic_reprate_enabled: bool | None = None
+    meas_map: tuple[tuple[int, ...], ...] | None = attrs.field(default=None, converter=as_tuple)
+    meas_levels: tuple[int, ...] | None = attrs.field(default=None, converter=as_tuple)
+    coords: tuple[tuple[float, float], ...] | None = attrs.field(default=None, converter=as_tuple)
+    processor_type: Mapping[str, Any] | None = None
+    quantum_volume: int | None = None
+    online_date: datetime | None = time_field()
+    description: str | None = None
+    credits_required: bool | None = None
+    multi_meas_enabled: bool | None = None
+    measure_esp_enabled: bool | None = None
+    parallel_compilation: bool | None = None
+    n_registers: int | None = None
+    clops_h: float | None = None
+    clops_v: float | None = None
+    sample_name: str | None = None
+    url: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def num_qubits(self) -> int | None:
+        """The same as `n_qubits`."""
+        return self.n_qubits
+
+    @property
+    def dynamic_circuits(self) -> bool:
+        """Whether circuits may branch on measured bits while they run."""
+        words = {*(self.supported_instructions or ()), *(self.supported_features or ())}
+        return bool(words & {"dynamic_circuits", "if_else", "switch_case", "while_loop"})
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached for what is not a field. Dunder and private names are never data.
+        if not name.startswith("_"):
+            extra = object.__getattribute__(self, "extra")
+            if name in extra:
+                return extra[name]
+        raise AttributeError(f"the configuration of this backend has no {name!r}")

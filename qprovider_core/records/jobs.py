@@ -1,0 +1,230 @@
+"""Jobs: what is sent, what is told of one, and what can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+import attrs
+
+from qprovider_core.records._base import Record, as_tuple, time_field
+from qprovider_core.records.backends import BackendRef
+
+
+class JobState(Enum):
+    """Where a job stands.
+
+    `SUBMIT_UNKNOWN`: it was sent, and whether it arrived is not known. `UNKNOWN`: the vendor's word is one that
+    its plugin does not know; never taken for an end.
+    """
+
+    INITIALIZING = "initializing"
+    QUEUED = "queued"
+    VALIDATING = "validating"
+    RUNNING = "running"
+    CANCELLED = "cancelled"
+    DONE = "done"
+    ERROR = "error"
+    SUBMIT_UNKNOWN = "submit_unknown"
+    UNKNOWN = "unknown"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job will not change any more."""
+        return self in (JobState.CANCELLED, JobState.DONE, JobState.ERROR)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobRef(Record):
+    """A job as the vendor knows it."""
+
+    id: str
+    instance: str | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class SamplePub(Record):
+    """One circuit to sample.
+
+    Attributes:
+        circuit: A `qiskit.QuantumCircuit` in the backend's instruction set, with its measurements.
+        parameter_values: A value for each of ``circuit.parameters``, in that order; empty when it has none.
+        shots: >= 1.
+    """
+
+    circuit: Any
+    shots: int
+    parameter_values: tuple[float, ...] = ()
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class EstimatePub(Record):
+    """One circuit whose observables are estimated.
+
+    Attributes:
+        circuit: A `qiskit.QuantumCircuit` without measurements.
+        observables: Pauli text to real coefficient, rightmost letter = qubit 0; one mapping an observable.
+        parameter_values: As in `SamplePub`.
+        precision: Wanted standard error, > 0; None for the vendor's default.
+    """
+
+    circuit: Any
+    observables: tuple[Mapping[str, float], ...]
+    parameter_values: tuple[float, ...] = ()
+    precision: float | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobRequest(Record):
+    """One job to submit. The core has checked it against the backend's limits.
+
+    Attributes:
+        backend: Where to run it.
+        kind: ``sample`` (what `Backend.run` sends) or, where declared, ``estimate``.
+        pubs: At least one.
+        memory: Whether the outcome of each shot is wanted, in order. A vendor that has it anyway may send it.
+        options: The vendor's own options, by name; what was not given is not in it.
+        tags: The user's tags.
+        name: The user's name for the job.
+        key: The core's own key for this submission, unique; it travels as a tag where the vendor has tags.
+        session_id: The vendor's session or batch that the job belongs to.
+    """
+
+    backend: BackendRef
+    pubs: tuple[SamplePub | EstimatePub, ...] = attrs.field(converter=as_tuple)
+    kind: Literal["sample", "estimate"] = "sample"
+    memory: bool = False
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    tags: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    name: str | None = None
+    key: str = ""
+    session_id: str | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class QueueInfo(Record):
+    """A job's place in its queue, where the vendor tells it.
+
+    Attributes:
+        position: Jobs before this one, plus 1.
+        estimated_start, estimated_end: The vendor's estimates, aware.
+    """
+
+    position: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.ge(0))
+    )
+    estimated_start: datetime | None = time_field()
+    estimated_end: datetime | None = time_field()
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobUsage(Record):
+    """What a job used, in seconds: charged quantum time, and the vendor's estimate before it ran."""
+
+    quantum_s: float | None = None
+    estimated_s: float | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobInfo(Record):
+    """What the vendor tells of a job.
+
+    Attributes:
+        id: The vendor's id.
+        state: See `JobState`; `state_text` is the vendor's own word for it.
+        backend, instance: Where it was sent.
+        created_at, started_at, ended_at: Aware times.
+        error: Why it ended in ERROR, for the user to read.
+        shots: Of its first circuit.
+    """
+
+    id: str
+    state: JobState
+    state_text: str | None = None
+    backend: str | None = None
+    instance: str | None = None
+    created_at: datetime | None = time_field()
+    started_at: datetime | None = time_field()
+    ended_at: datetime | None = time_field()
+    name: str | None = None
+    tags: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    error: str | None = None
+    queue: QueueInfo | None = None
+    usage: JobUsage | None = None
+    session_id: str | None = None
+    shots: int | None = None
+
+    @property
+    def ref(self) -> JobRef:
+        return JobRef(id=self.id, instance=self.instance)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobQuery(Record):
+    """Which jobs to list; what is None or empty does not restrict.
+
+    Attributes:
+        ids: Just these.
+        tags: A job must have all of them.
+        pending: True: not yet final; False: final.
+        created_after, created_before: Aware, inclusive.
+        limit: At most so many; cursor: the text of the page before, to go on from there.
+    """
+
+    ids: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    backend: str | None = None
+    instance: str | None = None
+    states: tuple[JobState, ...] = attrs.field(default=(), converter=as_tuple)
+    tags: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
+    name: str | None = None
+    session_id: str | None = None
+    pending: bool | None = None
+    created_after: datetime | None = time_field()
+    created_before: datetime | None = time_field()
+    limit: int | None = None
+    cursor: str | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobPage(Record):
+    """Some jobs, newest first, and the cursor of the next page; None on the last one."""
+
+    jobs: tuple[JobInfo, ...] = attrs.field(default=(), converter=as_tuple)
+    cursor: str | None = None
+
+
+class SubmissionOutcome(Enum):
+    """What the vendor knows of a submission whose answer was lost."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Submission(Record):
+    """Answer to "did the submission with this key arrive?"; `job` is set when FOUND."""
+
+    outcome: SubmissionOutcome
+    job: JobInfo | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class JobDetails(Record):
+    """What else a vendor keeps of a job.
+
+    Attributes:
+        logs: Text.
+        metrics: As the vendor sends them.
+        circuits: The circuits as Qiskit objects, where the vendor gives them back.
+        options: The options it ran with.
+        steps: Name of a step to the aware time at which it was reached.
+    """
+
+    logs: str | None = None
+    metrics: Mapping[str, Any] = attrs.field(factory=dict)
+    circuits: tuple[Any, ...] | None = attrs.field(default=None, converter=as_tuple)
+    options: Mapping[str, Any] | None = None
+    steps: Mapping[str, datetime] = attrs.field(factory=dict)

@@ -1,0 +1,297 @@
+"""Calibration of a backend: what was measured of its qubits and gates, and when.
+
+A document of a large device holds ten thousand values. It is kept as it came and structured at first access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from statistics import median
+from typing import Any, overload
+
+import attrs
+
+from qprovider_core.errors import InvalidInputError
+from qprovider_core.records._base import Record, as_utc, aware
+
+
+@attrs.frozen(repr=False)
+class Measured(Record):
+    """One measured value in SI units, and when it was measured (aware UTC; None when not told)."""
+
+    value: float
+    measured_at: datetime | None = attrs.field(
+        default=None, converter=as_utc, validator=attrs.validators.optional(aware)
+    )
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class QubitCalibration(Record):
+    """One qubit's values by name.
+
+    Names are Qiskit's: ``T1``, ``T2`` (s), ``frequency``, ``anharmonicity`` (Hz), ``readout_error``,
+    ``prob_meas0_prep1``, ``prob_meas1_prep0`` (probabilities in [0, 1]), ``readout_length`` (s),
+    ``operational`` (1 or 0), and whatever else the vendor measures.
+    """
+
+    values: Mapping[str, Measured] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class GateCalibration(Record):
+    """One gate on its qubits: ``gate_error`` (in [0, 1]; 1 means "not calibrated"), ``gate_length`` (s),
+    ``operational`` (1 or 0)."""
+
+    gate: str
+    qubits: tuple[int, ...]
+    values: Mapping[str, Measured] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class PropertiesContent(Record):
+    """The structured content of a `BackendProperties`; all values in SI units."""
+
+    qubits: tuple[QubitCalibration, ...] = ()
+    gates: tuple[GateCalibration, ...] = ()
+    general: Mapping[str, Measured] = attrs.field(factory=dict)
+
+
+class BackendProperties:
+    """Calibration of a backend at one moment. Readers answer in SI units, None when not reported.
+
+    Attributes:
+        backend_name, backend_version: Whose calibration it is.
+        last_update: When it was published, aware UTC; None when not told.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend_name: str,
+        backend_version: str | None = None,
+        last_update: datetime | None = None,
+        qubits: Iterable[QubitCalibration] = (),
+        gates: Iterable[GateCalibration] = (),
+        general: Mapping[str, Measured] | None = None,
+    ) -> None:
+        if last_update is not None and last_update.tzinfo is None:
+            raise ValueError(f"last_update must be an aware time, not {last_update.isoformat()}")
+        self.backend_name = backend_name
+        self.backend_version = backend_version
+        self.last_update = as_utc(last_update)
+        content = PropertiesContent(qubits=tuple(qubits), gates=tuple(gates), general=dict(general or {}))
+        self._load: Callable[[], PropertiesContent] = lambda: content
+
+    @classmethod
+    def deferred(
+        cls,
+        load: Callable[[], PropertiesContent],
+        *,
+        backend_name: str,
+        backend_version: str | None = None,
+        last_update: datetime | None = None,
+    ) -> BackendProperties:
+        """Properties whose content `load` structures when it is first read."""
+        properties = cls(backend_name=backend_name, backend_version=backend_version, last_update=last_update)
+        properties._load = load
+        return properties
+
+    # -- content ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _content(self) -> PropertiesContent:
+        return self._load()
+
+    @property
+    def qubits(self) -> tuple[QubitCalibration, ...]:
+        """By qubit index."""
+        return self._content.qubits
+
+    @property
+    def gates(self) -> tuple[GateCalibration, ...]:
+        return self._content.gates
+
+    @property
+    def general(self) -> Mapping[str, Measured]:
+        """Values of the device as a whole, by name."""
+        return self._content.general
+
+    @property
+    def last_update_date(self) -> datetime | None:
+        """The same as `last_update`, by Qiskit's name."""
+        return self.last_update
+
+    @cached_property
+    def _gate_index(self) -> dict[tuple[str, tuple[int, ...]], GateCalibration]:
+        return {(gate.gate, gate.qubits): gate for gate in self.gates}
+
+    # -- qubits -------------------------------------------------------------------------------------------
+
+    @overload
+    def qubit_property(self, qubit: int) -> Mapping[str, Measured]: ...
+    @overload
+    def qubit_property(self, qubit: int, name: str) -> Measured | None: ...
+    def qubit_property(
+        self, qubit: int, name: str | None = None
+    ) -> Mapping[str, Measured] | Measured | None:
+        """All values of a qubit by name, or the one asked for, each with its time.
+
+        Raises:
+            InvalidInputError: There is no such qubit.
+        """
+        if isinstance(qubit, bool) or not isinstance(qubit, int) or not 0 <= qubit < len(self.qubits):
+            raise InvalidInputError(
+                f"{self.backend_name} has no calibrated qubit {qubit!r}.",
+                hint=f"Qubits are numbered 0 to {len(self.qubits) - 1}." if self.qubits else None,
+            )
+        values = self.qubits[qubit].values
+        return values if name is None else values.get(name)
+
+    def _qubit_value(self, qubit: int, name: str) -> float | None:
+        measured = self.qubit_property(qubit, name)
+        return None if measured is None else measured.value
+
+    def t1(self, qubit: int) -> float | None:
+        """Relaxation time in s."""
+        return self._qubit_value(qubit, "T1")
+
+    def t2(self, qubit: int) -> float | None:
+        """Dephasing time in s."""
+        return self._qubit_value(qubit, "T2")
+
+    def frequency(self, qubit: int) -> float | None:
+        """Frequency in Hz."""
+        return self._qubit_value(qubit, "frequency")
+
+    def anharmonicity(self, qubit: int) -> float | None:
+        """Anharmonicity in Hz."""
+        return self._qubit_value(qubit, "anharmonicity")
+
+    def readout_error(self, qubit: int) -> float | None:
+        """Probability of a wrong readout, in [0, 1]."""
+        return self._qubit_value(qubit, "readout_error")
+
+    def readout_length(self, qubit: int) -> float | None:
+        """Duration of a readout in s."""
+        return self._qubit_value(qubit, "readout_length")
+
+    def is_qubit_operational(self, qubit: int) -> bool:
+        """False when the vendor marked the qubit faulty; True when it says nothing."""
+        measured = self.qubit_property(qubit, "operational")
+        return measured is None or bool(measured.value)
+
+    def faulty_qubits(self) -> list[int]:
+        """Qubits that the vendor marked faulty."""
+        return [qubit for qubit in range(len(self.qubits)) if not self.is_qubit_operational(qubit)]
+
+    # -- gates --------------------------------------------------------------------------------------------
+
+    def gate_property(
+        self, gate: str, qubits: int | Sequence[int], name: str | None = None
+    ) -> Mapping[str, Measured] | Measured | None:
+        """All values of a gate on `qubits` by name, or the one asked for. None: no such gate or value."""
+        place = (qubits,) if isinstance(qubits, int) else tuple(qubits)
+        calibration = self._gate_index.get((gate, place))
+        if calibration is None:
+            return None
+        return calibration.values if name is None else calibration.values.get(name)
+
+    def _gate_value(self, gate: str, qubits: int | Sequence[int], name: str) -> float | None:
+        measured = self.gate_property(gate, qubits, name)
+        return measured.value if isinstance(measured, Measured) else None
+
+    def gate_error(self, gate: str, qubits: int | Sequence[int]) -> float | None:
+        """Error probability in [0, 1]; 1 means "not calibrated"."""
+        return self._gate_value(gate, qubits, "gate_error")
+
+    def gate_length(self, gate: str, qubits: int | Sequence[int]) -> float | None:
+        """Duration in s."""
+        return self._gate_value(gate, qubits, "gate_length")
+
+    def is_gate_operational(self, gate: str, qubits: int | Sequence[int]) -> bool:
+        """False when the vendor marked the gate faulty on these qubits; True when it says nothing."""
+        value = self._gate_value(gate, qubits, "operational")
+        return value is None or bool(value)
+
+    def faulty_gates(self) -> list[GateCalibration]:
+        """Gates that the vendor marked faulty."""
+        return [gate for gate in self.gates if not self.is_gate_operational(gate.gate, gate.qubits)]
+
+    # -- summaries ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def median_two_qubit_error(self) -> float | None:
+        """Median error of the two-qubit gate that most pairs have, over working, calibrated pairs."""
+        by_gate: dict[str, list[float]] = {}
+        for gate in self.gates:
+            error = self.gate_error(gate.gate, gate.qubits)
+            if len(gate.qubits) == 2 and error is not None and error < 1:
+                by_gate.setdefault(gate.gate, []).append(error)
+        return median(max(by_gate.values(), key=len)) if by_gate else None
+
+    @cached_property
+    def median_readout_error(self) -> float | None:
+        """Median readout error over the qubits, in [0, 1]."""
+        errors = [e for q in range(len(self.qubits)) if (e := self.readout_error(q)) is not None]
+        return median(errors) if errors else None
+
+    # -- JSON ---------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types; every value in SI units with its time."""
+        return {
+            "backend_name": self.backend_name,
+            "backend_version": self.backend_version,
+            "last_update": self.last_update.isoformat() if self.last_update else None,
+            **self._content.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BackendProperties:
+        """What `to_dict` wrote; its content is structured (and checked) at first access.
+
+        Raises:
+            ResponseError: Now or at first access: a value is of the wrong type; `.path` says which.
+        """
+        from qprovider_core.serialization import from_json  # late: cattrs is slow to import
+
+        head = from_json({k: data[k] for k in data if k in _HEAD}, _PropertiesHead)
+        rest = {k: data[k] for k in data if k not in _HEAD}
+        return cls.deferred(
+            lambda: from_json(rest, PropertiesContent),
+            backend_name=head.backend_name,
+            backend_version=head.backend_version,
+            last_update=head.last_update,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BackendProperties):
+            return NotImplemented
+        return (self.backend_name, self.backend_version, self.last_update, self._content) == (
+            other.backend_name,
+            other.backend_version,
+            other.last_update,
+            other._content,
+        )
+
+    __hash__ = object.__hash__
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The loader may hold an open file or a closure: what travels is the content.
+        return (BackendProperties.from_dict, (self.to_dict(),))
+
+    def __repr__(self) -> str:
+        when = self.last_update.isoformat() if self.last_update else "unknown time"
+        return f"BackendProperties({self.backend_name} {self.backend_version or ''}, calibrated {when})"
+
+
+@attrs.frozen(kw_only=True)
+class _PropertiesHead:
+    backend_name: str
+    backend_version: str | None = None
+    last_update: datetime | None = None
+
+
+_HEAD = {field.name for field in attrs.fields(_PropertiesHead)}

@@ -1,0 +1,205 @@
+"""How values become JSON and back: the only module that decides it.
+
+Structuring is strict: 3.7 is not an integer, "false" is not a truth value, a text is not a number. Errors name
+the path to the bad value.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+from cattrs import Converter
+from cattrs.errors import (
+    AttributeValidationNote,
+    BaseValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from qprovider_core.errors import ResponseError
+from qprovider_core.records.backends import BackendConfiguration
+from qprovider_core.records.results import EstimatePubResult, SamplePubResult
+from qprovider_core.secret import MASK, Secret
+
+T = TypeVar("T")
+
+
+class _WrongType(ValueError):
+    """A value is not of the type that its place takes."""
+
+
+def _refuse(value: object, wanted: str) -> _WrongType:
+    shown = repr(value)
+    return _WrongType(f"expected {wanted}, got {shown if len(shown) <= 60 else shown[:57] + '…'}")
+
+
+def _bool(value: Any, _: object) -> bool:
+    if not isinstance(value, bool):
+        raise _refuse(value, "true or false")
+    return value
+
+
+def _int(value: Any, _: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _refuse(value, "a whole number")
+    return value
+
+
+def _float(value: Any, _: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refuse(value, "a number")
+    if not math.isfinite(value):
+        raise _refuse(value, "a finite number")
+    return float(value)
+
+
+def _str(value: Any, _: object) -> str:
+    if not isinstance(value, str):
+        raise _refuse(value, "a text")
+    return value
+
+
+def _bytes(value: Any, _: object) -> bytes:
+    try:
+        return base64.b64decode(_str(value, _), validate=True)
+    except binascii.Error as exc:
+        raise _refuse(value, "base64 text") from exc
+
+
+def _datetime(value: Any, _: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_str(value, _))
+    except ValueError as exc:
+        raise _refuse(value, "an ISO 8601 time") from exc
+    if moment.tzinfo is None:
+        raise _refuse(value, "a time with an offset")
+    return moment.astimezone(UTC)
+
+
+def _sequence(value: Any) -> Any:
+    if isinstance(value, str | bytes | Mapping):
+        raise _refuse(value, "a list")
+    return value
+
+
+def _secret(value: Any, _: object) -> Secret:
+    return Secret(_str(value, _))
+
+
+def converter() -> Converter:
+    """A fresh converter: nobody shares one, so plugins cannot disturb each other."""
+    conv = Converter(prefer_attrib_converters=False)
+    for kind, hook in ((bool, _bool), (int, _int), (float, _float), (str, _str), (bytes, _bytes)):
+        conv.register_structure_hook(kind, hook)
+    conv.register_structure_hook(datetime, _datetime)
+    conv.register_structure_hook(Secret, _secret)
+    conv.register_unstructure_hook(Secret, lambda _: MASK)
+    conv.register_unstructure_hook(datetime, lambda moment: moment.astimezone(UTC).isoformat())
+    conv.register_unstructure_hook(bytes, lambda data: base64.b64encode(data).decode("ascii"))
+    conv.register_unstructure_hook(Enum, lambda member: member.value)
+    conv.register_structure_hook_factory(_is_tuple, _tuple_factory)
+    conv.register_unstructure_hook_func(_is_tuple, lambda items: [conv.unstructure(item) for item in items])
+    conv.register_structure_hook_func(
+        lambda t: t == SamplePubResult | EstimatePubResult,
+        lambda value, _: conv.structure(value, EstimatePubResult if "evs" in value else SamplePubResult),
+    )
+    _register_configuration(conv)
+    return conv
+
+
+def _is_tuple(kind: Any) -> bool:
+    return kind is tuple or get_origin(kind) is tuple
+
+
+def _tuple_factory(kind: Any, conv: Converter) -> Any:
+    inner = conv.get_structure_hook(list[get_args(kind)[0]])  # type: ignore[misc]  # built at run time
+    args = get_args(kind)
+    fixed = len(args) if Ellipsis not in args else None
+
+    def structure(value: Any, _: object) -> Any:
+        items = tuple(inner(_sequence(value), list))
+        if fixed is not None and len(items) != fixed:
+            raise _refuse(value, f"{fixed} values")
+        return items
+
+    return structure
+
+
+def _register_configuration(conv: Converter) -> None:
+    """Unknown keys of a configuration live in `extra` here and at the top level in JSON."""
+    known = {field.name for field in attrs.fields(BackendConfiguration)} - {"extra"}
+    structure = make_dict_structure_fn(BackendConfiguration, conv, extra=override(omit=True))
+    unstructure = make_dict_unstructure_fn(BackendConfiguration, conv, extra=override(omit=True))
+
+    def structure_configuration(value: Any, kind: Any) -> BackendConfiguration:
+        if not isinstance(value, Mapping):
+            raise _refuse(value, "an object")
+        extra = {key: value[key] for key in value if key not in known}
+        return attrs.evolve(structure(value, kind), extra=extra)
+
+    def unstructure_configuration(value: BackendConfiguration) -> dict[str, Any]:
+        return {**conv.unstructure(dict(value.extra)), **unstructure(value)}
+
+    conv.register_structure_hook(BackendConfiguration, structure_configuration)
+    conv.register_unstructure_hook(BackendConfiguration, unstructure_configuration)
+
+
+_shared: Converter | None = None
+
+
+def _core_converter() -> Converter:
+    """The core's own, made once: building the functions of a class costs milliseconds."""
+    global _shared
+    if _shared is None:
+        _shared = converter()
+    return _shared
+
+
+def to_json(value: object) -> Any:
+    """`value` as JSON types."""
+    return _core_converter().unstructure(value)
+
+
+def from_json(data: Any, kind: type[T], *, conv: Converter | None = None, what: str = "") -> T:
+    """A `kind` made of JSON types.
+
+    Raises:
+        ResponseError: `data` is not of the form of `kind`; `.path` says where it departs.
+    """
+    if attrs.has(kind) and not isinstance(data, Mapping):
+        raise ResponseError(f"{what or kind.__name__} is not of the expected form: {_refuse(data, 'an object')}.")
+    try:
+        return (conv or _core_converter()).structure(data, kind)
+    except (BaseValidationError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        path, reason = locate(exc)
+        raise ResponseError(
+            f"{what or kind.__name__} is not of the expected form"
+            f"{f' at {path}' if path else ''}: {reason}.",
+            path=path,
+        ) from exc
+
+
+def locate(exc: BaseException, prefix: str = "") -> tuple[str, str]:
+    """Path to the first bad value below a structuring error, and what is wrong with it."""
+    if isinstance(exc, ForbiddenExtraKeysError):
+        return prefix, f"unknown key {', '.join(sorted(repr(key) for key in exc.extra_fields))}"
+    if isinstance(exc, BaseValidationError) and exc.exceptions:
+        inner = exc.exceptions[0]
+        for note in getattr(inner, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                return locate(inner, f"{prefix}.{note.name}" if prefix else note.name)
+            if isinstance(note, IterableValidationNote):
+                step = f"[{note.index!r}]" if isinstance(note.index, str) else f"[{note.index}]"
+                return locate(inner, prefix + step)
+        return locate(inner, prefix)
+    if isinstance(exc, KeyError):
+        return prefix or str(exc.args[0]), "missing"
+    return prefix, str(exc) or type(exc).__name__
