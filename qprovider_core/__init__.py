@@ -1,1 +1,150 @@
+"""One account for every quantum computer.
+
+    import qprovider_core as qp
+
+    backends = qp.backends(min_num_qubits=5, simulator=False, operational=True)
+    backends.errors                        # who did not answer, and why
+    backend = qp.least_busy(backends)
+    job = backend.run(transpile(circuit, backend), shots=1024)
+    job.result().get_counts()
+
+Every name is loaded when it is first used: importing this package costs next to nothing, listing backends does not
+import Qiskit, and only handles (`backends`, `get_backend`, jobs) do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from qprovider_core._account import Account as Account
+    from qprovider_core._backend import Backend as Backend
+    from qprovider_core._job import Job as Job
+    from qprovider_core._lists import BackendList as BackendList
+    from qprovider_core._lists import JobList as JobList
+    from qprovider_core._lists import QueryError as QueryError
+    from qprovider_core._plugins import PluginInfo as PluginInfo
+    from qprovider_core._plugins import plugins as plugins
+    from qprovider_core._plugins import register_plugin as register_plugin
+    from qprovider_core._plugins import unregister_plugin as unregister_plugin
+    from qprovider_core._target import build_target as build_target
+    from qprovider_core.credentials import SavedAccount as SavedAccount
+    from qprovider_core.credentials import delete_account as delete_account
+    from qprovider_core.credentials import save_account as save_account
+    from qprovider_core.credentials import saved_accounts as saved_accounts
+    from qprovider_core.credentials import set_default_account as set_default_account
+    from qprovider_core.errors import *  # noqa: F403  the error classes, for type checkers
+    from qprovider_core.fleet import backends as backends
+    from qprovider_core.fleet import get_backend as get_backend
+    from qprovider_core.fleet import least_busy as least_busy
+    from qprovider_core.fleet import list_backends as list_backends
+    from qprovider_core.fleet import open_account as open_account
+    from qprovider_core.hookspecs import hookimpl as hookimpl
+    from qprovider_core.records import *  # noqa: F403  all records, for type checkers
+    from qprovider_core.secret import Secret as Secret
+
+_HOMES = {
+    "_account": ("Account",),
+    "_backend": ("Backend",),
+    "_job": ("Job",),
+    "_lists": ("BackendList", "JobList", "QueryError"),
+    "_plugins": ("PluginInfo", "plugins", "register_plugin", "unregister_plugin"),
+    "_target": ("build_target",),
+    "credentials": (
+        "SavedAccount",
+        "delete_account",
+        "save_account",
+        "saved_accounts",
+        "set_default_account",
+    ),
+    "errors": (
+        "AccountsFileError",
+        "AuthenticationError",
+        "CircuitError",
+        "ConfigurationError",
+        "DeadlineError",
+        "InvalidInputError",
+        "JobCancelledError",
+        "JobError",
+        "JobFailedError",
+        "JobTimeoutError",
+        "NoAccountError",
+        "NoMatchingBackendError",
+        "PluginError",
+        "QProviderError",
+        "ResponseError",
+        "ResultError",
+        "TransportError",
+        "UnknownAccountError",
+        "UnknownAttributeError",
+        "UnknownBackendError",
+        "UnknownJobError",
+        "UnknownNameError",
+        "UnknownOptionError",
+        "UnknownProviderError",
+        "UnsupportedError",
+        "VetoError",
+        "WhereError",
+    ),
+    "fleet": ("backends", "get_backend", "least_busy", "list_backends", "open_account"),
+    "hookspecs": ("hookimpl",),
+    "records": (
+        "AccountInfo",
+        "AccountRef",
+        "BackendConfiguration",
+        "BackendInfo",
+        "BackendProperties",
+        "BackendRef",
+        "BackendStatus",
+        "Deadline",
+        "EstimatePub",
+        "EstimatePubResult",
+        "GateCalibration",
+        "GateConfiguration",
+        "InstanceInfo",
+        "JobDetails",
+        "JobInfo",
+        "JobPage",
+        "JobQuery",
+        "JobRef",
+        "JobRequest",
+        "JobResult",
+        "JobState",
+        "JobUsage",
+        "Measured",
+        "PropertiesContent",
+        "ProviderSpec",
+        "QubitCalibration",
+        "QueueInfo",
+        "RegisterBits",
+        "SamplePub",
+        "SamplePubResult",
+        "SessionInfo",
+        "SessionRequest",
+        "Submission",
+        "SubmissionOutcome",
+        "TokenCredentials",
+        "Usage",
+    ),
+    "secret": ("Secret",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604  names are texts
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -32,7 +32,9 @@ class BackendInfo(Record):
     Attributes:
         name: The vendor's name of it, such as ``ibm_torino``.
         instance: The account's place that offers it.
-        provider, account: Stamped by the core on what survives a query; plugins leave them out.
+        provider, account, full_name: Stamped by the core on what survives a query; plugins leave them out.
+            `full_name` is what `get_backend` takes: ``provider:name``, with ``account/`` in front and
+            ``@instance`` behind where that is needed to tell two apart.
         num_qubits: >= 0.
         simulator: True for all that is not physical, noisy twins of devices included.
         noisy: Whether a simulator mimics a device's noise.
@@ -73,11 +75,7 @@ class BackendInfo(Record):
     wait_s: float | None = None
     calibrated_at: datetime | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
-
-    @property
-    def full_name(self) -> str:
-        """``provider:name``, as `get_backend` takes it; just the name before the core stamped it."""
-        return f"{self.provider}:{self.name}" if self.provider else self.name
+    full_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
 
     @property
     def ref(self) -> BackendRef:

@@ -1,0 +1,48 @@
+# What a developer or a curious newcomer types. All of it needs Python 3.11 or newer, pip, make and git.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.toml
+
+# Two workers: the suite waits a good deal for deadlines and processes. `make test JOBS=0` runs it in one.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+
+.PHONY: help demo test check bench clean
+
+help:
+	@echo "make demo    list backends, choose one, run a circuit"
+	@echo "make test    run the tests"
+	@echo "make check   ruff, mypy and the tests with coverage"
+	@echo "make bench   run the benchmarks"
+	@echo "make clean   remove .venv and all that was built"
+
+demo: $(INSTALLED)
+	@$(BIN)/python examples/demo.py
+
+test: $(INSTALLED)
+	@$(PYTEST)
+
+check: $(INSTALLED)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(PYTEST) --cov --cov-report=term
+
+bench: $(INSTALLED)
+	@for file in benchmarks/bench_*.py; do echo "== $$file" && $(BIN)/python "$$file" || exit 1; done
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The three distributions, editable, in one environment; again when what they ask for has changed.
+$(INSTALLED): $(PROJECTS) constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "This needs Python 3.11 or newer, and $(PYTHON) is not. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating .venv"; $(PYTHON) -m venv --clear .venv; }
+	@echo "Installing qprovider and what it needs into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[dev]' --editable plugins/ibm --editable plugins/local
+	@touch $@

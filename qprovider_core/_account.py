@@ -1,0 +1,324 @@
+"""An account: a vendor's connection, and what can be asked through it. No Qiskit here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from qprovider_core import config
+from qprovider_core._concurrency import Lanes, in_background
+from qprovider_core._plugins import Provider
+from qprovider_core.credentials import ResolvedAccount
+from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, QProviderError
+from qprovider_core.records import (
+    AccountInfo,
+    BackendConfiguration,
+    BackendInfo,
+    BackendProperties,
+    BackendRef,
+    BackendStatus,
+    Deadline,
+)
+
+if TYPE_CHECKING:
+    from qprovider_core._backend import Backend
+    from qprovider_core._job import Job
+    from qprovider_core._lists import BackendList, JobList
+
+_CALLS_AT_A_TIME = 8
+
+
+class Account:
+    """One account at one vendor. Opened at first use; safe to share between threads.
+
+    Attributes:
+        provider: The vendor's name.
+        name: The account's name.
+        source: Where its credentials came from, such as ``saved account 'work'``.
+    """
+
+    def __init__(self, vendor: Provider, resolved: ResolvedAccount) -> None:
+        self._vendor = vendor
+        self._credentials = resolved.credentials
+        self.ref = resolved.ref
+        self.source = resolved.source
+        self._lock = threading.Lock()
+        self._opening: Future[Any] | None = None
+        self._listing: Future[tuple[BackendInfo, ...]] | None = None
+        self._lanes = Lanes(_CALLS_AT_A_TIME)
+        self._closed = False
+
+    @property
+    def provider(self) -> str:
+        return self.ref.provider
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+    @property
+    def spec(self) -> Any:
+        """What the vendor announced (`ProviderSpec`)."""
+        return self._vendor.spec
+
+    @property
+    def label(self) -> str:
+        """``account/provider``, or just the provider for the account called ``default``."""
+        return self.provider if self.name == "default" else f"{self.name}/{self.provider}"
+
+    # -- calling hooks ------------------------------------------------------------------------------------
+
+    def supports(self, hook: str) -> bool:
+        """Whether the vendor implements the hook."""
+        return self._vendor.supports(hook)
+
+    def call(self, hook: str, *, deadline: Deadline, **arguments: Any) -> Any:
+        """Call a hook of this account in this thread, opening the account first.
+
+        Raises:
+            UnsupportedError: The vendor has no such hook.
+            QProviderError: Whatever went wrong, see `Provider.call`.
+        """
+        self._vendor.require(hook)
+        connection = self._connect(deadline)
+        return self._vendor.call(
+            hook, connection=connection, account=self.ref, deadline=deadline, **arguments
+        )
+
+    def ask(self, hook: str, *, timeout: float | None = None, **arguments: Any) -> Any:
+        """Call a hook and wait for its answer, `timeout` seconds at most; then the call is abandoned.
+
+        Raises:
+            DeadlineError: No answer in time.
+        """
+        self._vendor.require(hook)
+        limit = config.timeout_s(timeout)
+        deadline = Deadline.after(limit)
+        future = in_background(
+            lambda: self.call(hook, deadline=deadline, **arguments), f"{self.label}-{hook}"
+        )
+        return self._await(future, deadline, limit, hook)
+
+    def _await(self, future: Future[Any], deadline: Deadline, limit: float, hook: str) -> Any:
+        try:
+            return future.result(timeout=deadline.timeout)
+        except TimeoutError:
+            if future.done():  # the vendor's own, not ours
+                raise
+            raise DeadlineError(
+                f"{self.label}: no answer to {hook.removeprefix('qprovider_')} within {limit:g} s.",
+                timeout_s=limit,
+                hint="Try again, or allow more time with timeout= or QPROVIDER_TIMEOUT.",
+            ) from None
+
+    def _connect(self, deadline: Deadline) -> Any:
+        """The connection; opened once, whoever asks first. A failure is not kept: the next call tries again."""
+        with self._lock:
+            if self._closed:
+                raise InvalidInputError(
+                    f"The account {self.label} is closed.", hint="Open it again with open_account()."
+                )
+            opening = self._opening
+            mine = opening is None
+            if opening is None:
+                opening = self._opening = Future()
+        if not mine:
+            try:
+                return opening.result(timeout=deadline.timeout)
+            except TimeoutError:
+                if opening.done():
+                    raise
+                raise DeadlineError(f"{self.label}: the account is still being opened.") from None
+        try:
+            self._vendor.require("qprovider_open_account")
+            connection = self._vendor.call(
+                "qprovider_open_account", credentials=self._credentials, account=self.ref, deadline=deadline
+            )
+            if connection is None:
+                raise PluginError(
+                    f"The plugin {self._vendor.plugin_name!r} opened {self.label} with None.",
+                    plugin=self._vendor.plugin_name,
+                    hook="qprovider_open_account",
+                    hint="This is a fault of the plugin: report it to its authors.",
+                )
+        except BaseException as exc:
+            with self._lock:
+                self._opening = None
+            opening.set_exception(exc)
+            raise
+        opening.set_result(connection)
+        return connection
+
+    # -- backends -----------------------------------------------------------------------------------------
+
+    def fetch_list(self, deadline: Deadline) -> tuple[BackendInfo, ...]:
+        """The vendor's own list, unchecked. One such call at a time: who comes second waits for the first's."""
+        with self._lock:
+            listing = self._listing
+            mine = listing is None
+            if listing is None:
+                listing = self._listing = Future()
+        if not mine:
+            return listing.result(timeout=deadline.timeout)
+        try:
+            answer = self.call("qprovider_list_backends", deadline=deadline)
+            if answer is None or isinstance(answer, str | bytes | dict):
+                raise PluginError(
+                    f"The plugin {self._vendor.plugin_name!r} listed its backends with a "
+                    f"{type(answer).__name__}; a list was expected.",
+                    plugin=self._vendor.plugin_name,
+                    hook="qprovider_list_backends",
+                )
+            listing.set_result(tuple(answer))
+        except BaseException as exc:
+            listing.set_exception(exc)
+        finally:
+            with self._lock:
+                self._listing = None
+        return listing.result()
+
+    def fetch_each(
+        self, hook: str, refs: Sequence[BackendRef], deadline: Deadline
+    ) -> dict[int, Future[Any]]:
+        """Ask for one facet of several backends, side by side; see `Lanes.map`."""
+        extra = {"at": None} if hook == "qprovider_backend_properties" else {}
+        return self._lanes.map(
+            lambda ref: self.call(hook, deadline=deadline, backend=ref, **extra),
+            refs,
+            deadline,
+            f"{self.label}-{hook}",
+        )
+
+    def fetch_status(self, backend: BackendRef, timeout: float | None = None) -> BackendStatus:
+        """A backend's status now."""
+        return self._required("qprovider_backend_status", backend=backend, timeout=timeout)
+
+    def fetch_configuration(self, backend: BackendRef, timeout: float | None = None) -> BackendConfiguration:
+        """What a backend can run."""
+        return self._required("qprovider_backend_configuration", backend=backend, timeout=timeout)
+
+    def fetch_properties(
+        self, backend: BackendRef, at: datetime | None = None, timeout: float | None = None
+    ) -> BackendProperties | None:
+        """A backend's calibration, now or the newest before `at`; None where there is none."""
+        if not self.supports("qprovider_backend_properties"):
+            return None
+        answer: BackendProperties | None = self.ask(
+            "qprovider_backend_properties", backend=backend, at=at, timeout=timeout
+        )
+        return answer
+
+    def _required(self, hook: str, **arguments: Any) -> Any:
+        answer = self.ask(hook, **arguments)
+        if answer is None:
+            raise PluginError(
+                f"The plugin {self._vendor.plugin_name!r} gave no answer to {hook}.",
+                plugin=self._vendor.plugin_name,
+                hook=hook,
+                hint="This is a fault of the plugin: report it to its authors.",
+            )
+        return answer
+
+    # -- what users call ----------------------------------------------------------------------------------
+
+    def backends(
+        self, name: str | None = None, *, filters: Callable[[Any], Any] | None = None, **criteria: Any
+    ) -> BackendList[Backend]:
+        """Handles of this account's backends that satisfy the criteria; see `qprovider_core.backends`."""
+        from qprovider_core.fleet import query_handles  # late: the fleet imports this module
+
+        return query_handles([self], name=name, filters=filters, **criteria)
+
+    def list_backends(self, name: str | None = None, **criteria: Any) -> BackendList[BackendInfo]:
+        """The same as records; see `qprovider_core.list_backends`."""
+        from qprovider_core.fleet import query_records  # late: the fleet imports this module
+
+        return query_records([self], name=name, **criteria)
+
+    def get_backend(self, name: str, instance: str | None = None) -> Backend:
+        """The backend of that name.
+
+        Raises:
+            UnknownBackendError: This account lists none; near matches are named.
+        """
+        from qprovider_core.fleet import open_backend  # late: the fleet imports this module
+
+        return open_backend([self], name, instance=instance)
+
+    def least_busy(self, backends: Iterable[Any] | None = None, **criteria: Any) -> Any:
+        """The least busy of `backends`, or of this account's that satisfy the criteria."""
+        from qprovider_core.fleet import choose_least_busy  # late: the fleet imports this module
+
+        return choose_least_busy([self], backends, **criteria)
+
+    def jobs(self, **query: Any) -> JobList:
+        """This account's jobs as the vendor lists them, newest first; see `qprovider_core.jobs.list_jobs`."""
+        from qprovider_core._job import list_jobs  # late: jobs need Qiskit
+
+        return list_jobs(self, **query)
+
+    def retrieve_job(self, job_id: str, instance: str | None = None) -> Job:
+        """A job by the vendor's id.
+
+        Raises:
+            UnknownJobError: The vendor has none of that id.
+        """
+        from qprovider_core._job import retrieve_job  # late: jobs need Qiskit
+
+        return retrieve_job(self, job_id, instance)
+
+    def info(self, timeout: float | None = None) -> AccountInfo:
+        """Whose account it is, its instances, plan and quota."""
+        answer: AccountInfo = self._required("qprovider_account_info", timeout=timeout)
+        return answer
+
+    def open(self, timeout: float | None = None) -> Self:
+        """Open the account now rather than at first use.
+
+        Raises:
+            AuthenticationError: The vendor refused the credentials.
+        """
+        self._vendor.require("qprovider_open_account")
+        limit = config.timeout_s(timeout)
+        deadline = Deadline.after(limit)
+        future = in_background(lambda: self._connect(deadline), f"{self.label}-open")
+        self._await(future, deadline, limit, "qprovider_open_account")
+        return self
+
+    def close(self) -> None:
+        """Release what the connection holds. The account cannot be used any more."""
+        with self._lock:
+            opening, self._opening, was_closed = self._opening, None, self._closed
+            self._closed = True
+        opened = opening is not None and opening.done() and opening.exception() is None
+        if was_closed or not opened or not self.supports("qprovider_close_account"):
+            return
+        assert opening is not None
+        limit = config.timeout_s(None)
+        deadline = Deadline.after(limit)
+        future = in_background(
+            lambda: self._vendor.call(
+                "qprovider_close_account", connection=opening.result(), account=self.ref, deadline=deadline
+            ),
+            f"{self.label}-close",
+        )
+        self._await(future, deadline, limit, "qprovider_close_account")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Account {self.label} from {self.source}>"
+
+
+def failure_text(exc: BaseException) -> str:
+    """An error as one line beside an answer."""
+    if isinstance(exc, QProviderError):
+        return " ".join(part for part in (exc.what, exc.why) if part)
+    return f"{type(exc).__name__}: {exc}"

@@ -1,0 +1,385 @@
+"""The handle of a backend: a real Qiskit `BackendV2`, the same for every vendor."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from qiskit.providers import BackendV2, Options
+from qiskit.transpiler import Target
+
+from qprovider_core import config
+from qprovider_core._account import Account, failure_text
+from qprovider_core._checks import checked_circuits, checked_options, checked_pubs, checked_shots
+from qprovider_core._concurrency import Lanes
+from qprovider_core._job import Job, make_job
+from qprovider_core._target import build_target
+from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, UnknownBackendError
+from qprovider_core.query import UNFETCHED, View
+from qprovider_core.records import (
+    BackendConfiguration,
+    BackendInfo,
+    BackendProperties,
+    BackendStatus,
+    Deadline,
+    JobRequest,
+)
+from qprovider_core.selection import nothing_runs, rank, unfit
+
+# What a listing said of a queue is believed for so long when one of its handles is chosen.
+_FRESH_S = 60.0
+_SUBMIT_TIMEOUT_S = 900.0
+COMMON_OPTIONS = ("shots", "memory", "job_tags", "name", "parameter_binds")
+
+
+class Backend(BackendV2):
+    """A backend of any vendor. Nothing is fetched before it is needed; configuration, calibration and target are
+    kept until `refresh()`.
+
+    Attributes:
+        info: What the listing said of it (`BackendInfo`).
+        as_of: When that was, aware UTC.
+    """
+
+    def __init__(self, account: Account, info: BackendInfo, as_of: datetime | None = None) -> None:
+        super().__init__(
+            provider=account, name=info.name, description=info.description, backend_version=info.version
+        )
+        self._options.update_options(**dict.fromkeys(account.spec.run_options))
+        self._account = account
+        self.info = info
+        self.as_of = as_of or datetime.now(UTC)
+        self._lock = threading.RLock()
+        self._configuration: BackendConfiguration | None = None
+        self._properties: BackendProperties | None = None
+        self._properties_known = False
+        self._target: Target | None = None
+
+    @classmethod
+    def _default_options(cls) -> Options:
+        return Options(shots=None, memory=None, job_tags=None)
+
+    # -- what it is ---------------------------------------------------------------------------------------
+
+    @property
+    def full_name(self) -> str:
+        """As `get_backend` takes it: ``provider:name``."""
+        return self.info.full_name
+
+    @property
+    def instance(self) -> str | None:
+        """The account's place that offers it and is billed."""
+        return self.info.instance
+
+    @property
+    def simulator(self) -> bool | None:
+        """True for all that is not physical; None when not reported."""
+        return self.info.simulator if self.info.simulator is not None else self.configuration().simulator
+
+    @property
+    def num_qubits(self) -> int | None:
+        """Number of qubits; None where only memory bounds it."""
+        if self.info.num_qubits is not None:
+            return self.info.num_qubits
+        return self.configuration().n_qubits
+
+    @property
+    def max_circuits(self) -> int | None:
+        """Most circuits of one job; None for no limit."""
+        if self.info.max_circuits is not None:
+            return self.info.max_circuits
+        return self.configuration().max_experiments
+
+    @property
+    def max_shots(self) -> int | None:
+        """Most shots of one circuit; None for no limit that is told."""
+        return self.info.max_shots if self.info.max_shots is not None else self.configuration().max_shots
+
+    @property
+    def dtm(self) -> float | None:
+        """Time step of the readout in s; None when not reported."""
+        return self.configuration().dtm
+
+    @property
+    def meas_map(self) -> list[list[int]] | None:
+        """Groups of qubits that are measured together; None when not reported."""
+        groups = self.configuration().meas_map
+        return None if groups is None else [list(group) for group in groups]
+
+    # -- facets -------------------------------------------------------------------------------------------
+
+    def status(self) -> BackendStatus:
+        """Whether it takes jobs, and how many wait: asked for now."""
+        if self._account.supports("qprovider_backend_status"):
+            return self._account.fetch_status(self.info.ref)
+        for info in self._account.list_backends():
+            if (info.name, info.instance) == (self.info.name, self.info.instance):
+                return BackendStatus(
+                    backend_name=info.name,
+                    backend_version=info.version,
+                    operational=info.operational,
+                    pending_jobs=info.pending_jobs,
+                    status_msg=info.status_msg,
+                )
+        raise UnknownBackendError(self.name, what=f"{self.full_name} is not listed any more.")
+
+    def configuration(self) -> BackendConfiguration:
+        """What it can run; fetched once."""
+        with self._lock:
+            if self._configuration is None:
+                self._configuration = self._account.fetch_configuration(self.info.ref)
+            return self._configuration
+
+    def properties(self, at: datetime | None = None, *, refresh: bool = False) -> BackendProperties | None:
+        """Its newest calibration, or the newest before `at`; None where there is none.
+
+        Args:
+            at: An aware time.
+            refresh: Ask again instead of giving what was fetched before.
+        """
+        if at is not None:
+            if at.tzinfo is None:
+                raise InvalidInputError(
+                    f"{at.isoformat()} has no offset, so it names no moment.",
+                    hint="Give an aware time, such as datetime(2026, 1, 1, tzinfo=UTC).",
+                )
+            return self._account.fetch_properties(self.info.ref, at.astimezone(UTC))
+        with self._lock:
+            if refresh or not self._properties_known:
+                self._properties = self._account.fetch_properties(self.info.ref)
+                self._properties_known = True
+            return self._properties
+
+    def defaults(self) -> Mapping[str, Any] | None:
+        """The vendor's default settings; None where it has none."""
+        if not self._account.supports("qprovider_backend_defaults"):
+            return None
+        answer: Mapping[str, Any] | None = self._account.ask(
+            "qprovider_backend_defaults", backend=self.info.ref
+        )
+        return answer
+
+    def faulty_qubits(self) -> list[int]:
+        """Qubits that the calibration marks as faulty; the target has no instruction on them."""
+        properties = self.properties()
+        return properties.faulty_qubits() if properties is not None else []
+
+    @property
+    def target(self) -> Target:
+        """What circuits are compiled for: gates, qubits, durations in s, errors; faulty parts left out."""
+        with self._lock:
+            if self._target is None:
+                self._target = self._make_target()
+            return self._target
+
+    def _make_target(self) -> Target:
+        if self._account.supports("qprovider_backend_target"):
+            target = self._account.ask("qprovider_backend_target", backend=self.info.ref)
+            if isinstance(target, Target):
+                return target
+            if target is not None:
+                raise PluginError(
+                    f"The plugin of {self.full_name} gave a {type(target).__name__} as its target.",
+                    plugin=self._account.provider,
+                    hook="qprovider_backend_target",
+                )
+        return build_target(self.configuration(), self.properties())
+
+    def refresh(self) -> None:
+        """Forget configuration, calibration and target, so that they are fetched anew when needed."""
+        with self._lock:
+            self._configuration = self._properties = self._target = None
+            self._properties_known = False
+            self._coupling_map = None
+
+    # -- running ------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        run_input: Any,
+        *,
+        shots: int | None = None,
+        memory: bool | None = None,
+        job_tags: Sequence[str] | None = None,
+        name: str | None = None,
+        parameter_binds: Any = None,
+        **options: Any,
+    ) -> Job:
+        """Submit circuits as one job and return at once.
+
+        Args:
+            run_input: A circuit in this backend's instruction set (transpile it first), or a list of them.
+            shots: Of each circuit; 1024 when not given.
+            memory: Whether the outcome of each shot is wanted, in order.
+            job_tags: Texts to find the job by.
+            name: The job's name.
+            parameter_binds: Values of the circuits' parameters: mappings of parameter to number, each applied to
+                every circuit; or one mapping a circuit of parameter to a list of numbers.
+            options: The vendor's own, see `ProviderSpec.run_options`. None means not given.
+        Raises:
+            InvalidInputError: A circuit or an option that this backend cannot take; nothing was submitted.
+            DeadlineError: The vendor did not say in time whether it has the job.
+        """
+        given = {**self._set_options(), **{key: v for key, v in options.items() if v is not None}}
+        unknown = {**options, **given}
+        chosen = checked_options(unknown, self._account.spec.run_options, COMMON_OPTIONS)
+        circuits = checked_circuits(run_input)
+        number = checked_shots(self._option("shots", shots), self.max_shots, self.full_name)
+        request = JobRequest(
+            backend=self.info.ref,
+            pubs=checked_pubs(self, circuits, number, parameter_binds),
+            memory=bool(self._option("memory", memory)),
+            options=chosen,
+            tags=_checked_tags(self._option("job_tags", job_tags), self._account.spec.max_tags),
+            name=_checked_name(name),
+            key=uuid.uuid4().hex,
+        )
+        return self._submit(request)
+
+    def _submit(self, request: JobRequest) -> Job:
+        try:
+            info = self._account.ask("qprovider_submit_job", request=request, timeout=_SUBMIT_TIMEOUT_S)
+        except DeadlineError as exc:
+            raise DeadlineError(
+                f"{self.full_name} did not say within {_SUBMIT_TIMEOUT_S:g} s whether it has the job.",
+                timeout_s=exc.timeout_s,
+                retryable=False,
+                hint="It may be running: look at the vendor's list of jobs before you send it again.",
+            ) from exc
+        if info is None or not info.id:
+            raise PluginError(
+                f"The plugin of {self.full_name} gave no job for what was submitted.",
+                plugin=self._account.provider,
+                hook="qprovider_submit_job",
+                hint="This is a fault of the plugin: report it to its authors.",
+            )
+        return make_job(self._account, info, backend=self, request=request)
+
+    def _option(self, name: str, given: Any) -> Any:
+        """What was passed to `run`, else what `set_options` set."""
+        return given if given is not None else getattr(self._options, name, None)
+
+    def _set_options(self) -> dict[str, Any]:
+        """The vendor's options that `set_options` set."""
+        names = self._account.spec.run_options
+        return {key: v for key in names if (v := getattr(self._options, key, None)) is not None}
+
+    def __repr__(self) -> str:
+        size = f", {self.info.num_qubits} qubits" if self.info.num_qubits is not None else ""
+        return f"<{type(self).__name__} {self.full_name}{size}>"
+
+
+def _checked_tags(tags: Any, most: int | None) -> tuple[str, ...]:
+    if tags is None:
+        return ()
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidInputError(f"job_tags is a list of texts, not {tags!r}.")
+    checked = tuple(tags)
+    if not all(isinstance(tag, str) and tag for tag in checked):
+        raise InvalidInputError(f"job_tags is a list of non-empty texts, not {list(checked)!r}.")
+    if most is not None and len(checked) > most:
+        raise InvalidInputError(f"This vendor takes at most {most} tags a job; there are {len(checked)}.")
+    return checked
+
+
+def _checked_name(name: Any) -> str | None:
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidInputError(f"A job's name is a non-empty text, not {name!r}.")
+    return name
+
+
+def make_backend(account: Account, view: View, as_of: datetime) -> Backend:
+    """The handle of a listed backend, of the vendor's own class where it names one; keeps fetched facets."""
+    handle: Backend = vendor_class(account.spec.backend_class, Backend)(account, view.info, as_of)
+    if view.configuration is not UNFETCHED:
+        handle._configuration = view.configuration
+    if view.properties is not UNFETCHED and "properties" not in view.failures:
+        handle._properties, handle._properties_known = view.properties, True
+    if view.status is not UNFETCHED and view.status is not None:
+        told = {
+            "operational": view.status.operational,
+            "pending_jobs": view.status.pending_jobs,
+            "status_msg": view.status.status_msg,
+        }
+        handle.info = attrs.evolve(handle.info, **{k: v for k, v in told.items() if v is not None})
+    return handle
+
+
+def vendor_class(path: str | None, base: type) -> type:
+    """The class at ``package.module:Class``, which must extend `base`; `base` itself when there is no path.
+
+    Raises:
+        PluginError: There is no such class, or it is of another kind.
+    """
+    if path is None:
+        return base
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as exc:
+        raise PluginError(f"The class {path!r} cannot be had: {failure_text(exc)}.") from exc
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise PluginError(f"{path!r} is not a subclass of {base.__name__}.")
+    return found
+
+
+def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
+    """The least busy of handles, or of any objects with a name and a `status()`.
+
+    What a recent listing told is believed; else the status is asked for, side by side. One that cannot be had
+    excludes that backend only.
+    """
+    for item in items:
+        if not (isinstance(item, Backend) or callable(getattr(item, "status", None))):
+            raise InvalidInputError(
+                f"least_busy takes backends, not {item!r}.", hint="Pass a list from backends(…)."
+            )
+    facts: dict[int, tuple[bool | None, int | None, str | None]] = {}
+    asked: list[int] = []
+    for position, item in enumerate(items):
+        info = item.info if isinstance(item, Backend) else None
+        if info is not None and _is_fresh(item) and info.operational is not None and info.pending_jobs is not None:
+            facts[position] = (info.operational, info.pending_jobs, info.status_msg)
+        else:
+            asked.append(position)
+    reasons: dict[str, str] = {}
+    answers = Lanes(16).map(
+        lambda position: items[position].status(), asked, Deadline.after(config.timeout_s(timeout_s)), "status"
+    )
+    for index, position in enumerate(asked):
+        name, future = _name_of(items[position]), answers.get(index)
+        exc = future.exception() if future is not None else None
+        if future is None:
+            reasons[name] = f"its status did not come within {timeout_s:g} s"
+        elif exc is not None:
+            reasons[name] = f"its status could not be had: {failure_text(exc)}"
+        else:
+            status = future.result()
+            facts[position] = tuple(
+                getattr(status, field, None) for field in ("operational", "pending_jobs", "status_msg")
+            )
+    for position in list(facts):
+        operational, _, message = facts[position]
+        problem = unfit(operational, message)
+        if problem is not None:
+            reasons[_name_of(items[position])] = problem
+            del facts[position]
+    if not facts:
+        raise nothing_runs(reasons)
+    return items[min(facts, key=lambda p: rank(_name_of(items[p]), *facts[p][:2]))]
+
+
+def _is_fresh(handle: Backend) -> bool:
+    return (datetime.now(UTC) - handle.as_of).total_seconds() <= _FRESH_S
+
+
+def _name_of(item: Any) -> str:
+    if isinstance(item, Backend | BackendInfo):
+        return item.full_name
+    name = item.name() if callable(item.name) else item.name
+    return str(name)

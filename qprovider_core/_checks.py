@@ -1,0 +1,264 @@
+"""What is checked of circuits before anything is submitted, and what to do about it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from qprovider_core.errors import CircuitError, InvalidInputError, UnknownOptionError
+from qprovider_core.records import SamplePub
+
+if TYPE_CHECKING:
+    from qiskit.transpiler import Target
+
+    from qprovider_core._backend import Backend
+
+DEFAULT_SHOTS = 1024
+# Instructions that say something to the compiler and are never executed.
+_DIRECTIVES = frozenset({"barrier"})
+
+
+def checked_circuits(run_input: Any) -> list[QuantumCircuit]:
+    """The circuits as a list.
+
+    Raises:
+        CircuitError: There is none, or something else is among them.
+    """
+    circuits = [run_input] if isinstance(run_input, QuantumCircuit) else run_input
+    if isinstance(circuits, str | bytes | Mapping) or not isinstance(circuits, Iterable):
+        raise CircuitError(
+            f"run takes a QuantumCircuit or a list of them, not a {type(run_input).__name__}.",
+            hint="Read OpenQASM with qiskit.qasm2.load or qiskit.qasm3.load first."
+            if isinstance(run_input, str)
+            else None,
+        )
+    circuits = list(circuits)
+    if not circuits:
+        raise CircuitError("There is no circuit to run: the list is empty.")
+    for index, circuit in enumerate(circuits):
+        if not isinstance(circuit, QuantumCircuit):
+            raise CircuitError(
+                f"Item {index} is a {type(circuit).__name__}, not a QuantumCircuit.", index=index
+            )
+    return circuits
+
+
+def checked_shots(shots: Any, most: int | None, name: str) -> int:
+    """The number of shots.
+
+    Raises:
+        InvalidInputError: It is not a whole number from 1 to what the backend allows.
+    """
+    if shots is None:
+        return DEFAULT_SHOTS if most is None else min(DEFAULT_SHOTS, most)
+    try:
+        number = operator.index(shots)
+    except TypeError:
+        number = 0
+    if isinstance(shots, bool) or number < 1:
+        raise InvalidInputError(f"shots must be a whole number of at least 1, not {shots!r}.")
+    if most is not None and number > most:
+        raise InvalidInputError(
+            f"{name} runs at most {most} shots a circuit; {number} were asked for.",
+            hint="Ask for fewer, or run the circuit several times and add the counts up.",
+        )
+    return number
+
+
+def checked_options(options: Mapping[str, Any], known: Iterable[str], common: Iterable[str]) -> dict[str, Any]:
+    """The options that were given; None means not given.
+
+    Raises:
+        UnknownOptionError: A name that neither the core nor the vendor knows; near matches are named.
+    """
+    names = tuple(known)
+    for name in options:
+        # BackendSamplerV2 and BackendEstimatorV2 pass this one to every backend, mostly as None.
+        if name not in names and not (name == "seed_simulator" and options[name] is None):
+            raise UnknownOptionError(name, [*common, *names])
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def checked_pubs(
+    backend: Backend, circuits: Sequence[QuantumCircuit], shots: int, parameter_binds: Any
+) -> tuple[SamplePub, ...]:
+    """One pub for each circuit and binding, all of them fit for the backend.
+
+    Raises:
+        CircuitError: A circuit that the backend cannot run; `.index` says which.
+    """
+    most = backend.max_circuits
+    if most is not None and len(circuits) > most:
+        raise CircuitError(
+            f"{backend.full_name} takes at most {most} circuits a job; there are {len(circuits)}.",
+            hint=f"Send them in parts of {most}.",
+        )
+    bindings = _bindings(circuits, parameter_binds)
+    fit = _Fit(backend)
+    for index, circuit in enumerate(circuits):
+        fit.check(circuit, index)
+    return tuple(
+        SamplePub(circuit=circuit, shots=shots, parameter_values=values)
+        for circuit, rows in zip(circuits, bindings, strict=True)
+        for values in rows
+    )
+
+
+class _Fit:
+    """Checks circuits against one backend, remembering what it has seen: circuits repeat their gates."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.name = backend.full_name
+        self.width = backend.num_qubits
+        self.target: Target = backend.target
+        self.faulty = set(backend.faulty_qubits())
+        extra = backend.configuration().supported_instructions or ()
+        self.anywhere = {
+            name for name in self.target.operation_names if self.target.qargs_for_operation_name(name) is None
+        } | _DIRECTIVES
+        # What a simulator lists and its target cannot express (instructions of any width) runs on any qubits.
+        if backend.configuration().coupling_map is None:
+            self.anywhere |= set(extra)
+        self.seen: set[tuple[str, tuple[int, ...]]] = set()
+        self.done: set[int] = set()
+
+    def check(self, circuit: QuantumCircuit, index: int) -> None:
+        if id(circuit) in self.done:
+            return
+        label = f"Circuit {index} ({circuit.name!r})"
+        if self.width is not None and circuit.num_qubits > self.width:
+            raise CircuitError(
+                f"{label} has {circuit.num_qubits} qubits; {self.name} has {self.width}.",
+                index=index,
+                hint="Choose a larger backend: qp.least_busy(min_num_qubits="
+                f"{circuit.num_qubits}), or `qprovider backends --min-qubits {circuit.num_qubits}`.",
+            )
+        names = set(circuit.count_ops())
+        if not _measures(circuit):
+            raise CircuitError(
+                f"{label} measures nothing, so it has no counts.",
+                index=index,
+                hint="Add circuit.measure_all() or circuit.measure(qubits, clbits).",
+            )
+        if not names <= self.anywhere:
+            places = {qubit: place for place, qubit in enumerate(circuit.qubits)}
+            self._check_places(circuit, places, label, index)
+        self.done.add(id(circuit))
+
+    def _check_places(
+        self, circuit: QuantumCircuit, places: Mapping[Any, int], label: str, index: int
+    ) -> None:
+        for instruction in circuit.data:
+            name = instruction.operation.name
+            qubits = tuple(places[qubit] for qubit in instruction.qubits)
+            if (name, qubits) not in self.seen:
+                if name not in self.anywhere and not self.target.instruction_supported(name, qubits):
+                    raise self._misfit(name, qubits, label, index)
+                self.seen.add((name, qubits))
+            for block in getattr(instruction.operation, "blocks", ()):
+                inner = dict(zip(block.qubits, qubits, strict=True))
+                self._check_places(block, inner, label, index)
+
+    def _misfit(self, name: str, qubits: tuple[int, ...], label: str, index: int) -> CircuitError:
+        where = f"qubit {qubits[0]}" if len(qubits) == 1 else f"qubits {', '.join(map(str, qubits))}"
+        hint = "Transpile it for this backend first: transpile(circuit, backend)."
+        broken = sorted(self.faulty & set(qubits))
+        if broken:
+            return CircuitError(
+                f"{label} uses qubit {broken[0]}, which {self.name} reports as faulty.",
+                index=index,
+                why=f"The instruction is {name} on {where}.",
+                hint="Transpile with optimization_level=1 or more, which chooses working qubits, "
+                "or give an initial_layout without it.",
+            )
+        if name not in self.target.operation_names:
+            known = ", ".join(sorted(self.target.operation_names))
+            return CircuitError(
+                f"{label} has the instruction {name!r}, which {self.name} does not have.",
+                index=index,
+                why=f"It has: {known}.",
+                hint=hint,
+            )
+        return CircuitError(f"{label}: {self.name} has no {name} on {where}.", index=index, hint=hint)
+
+
+def _measures(circuit: QuantumCircuit) -> bool:
+    """Whether a measurement stands anywhere in it, blocks of control flow included."""
+    if not circuit.num_clbits:
+        return False
+    if "measure" in circuit.count_ops():
+        return True
+    return any(
+        _measures(block)
+        for instruction in circuit.data
+        for block in getattr(instruction.operation, "blocks", ())
+    )
+
+
+# ------------------------------------------------------------------------------------------------- parameters
+
+
+def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple[float, ...]]]:
+    """For each circuit its rows of values, one experiment a row.
+
+    `binds` is a list of mappings from parameters (or their names) to numbers, each of which is applied to every
+    circuit; or, as Qiskit Aer takes it, one mapping a circuit from parameters to lists of numbers.
+    """
+    for index, circuit in enumerate(circuits):
+        if circuit.num_parameters and not binds:
+            names = ", ".join(parameter.name for parameter in circuit.parameters)
+            raise CircuitError(
+                f"Circuit {index} ({circuit.name!r}) has parameters without values: {names}.",
+                index=index,
+                hint="Give them: run(…, parameter_binds=[{theta: 0.1}]), or circuit.assign_parameters(…).",
+            )
+    if not binds:
+        return [[()] for _ in circuits]
+    if isinstance(binds, Mapping):
+        binds = [binds]
+    if not isinstance(binds, Sequence) or not all(isinstance(one, Mapping) for one in binds):
+        raise InvalidInputError(
+            f"parameter_binds is a list of mappings from parameters to values, not {binds!r}."
+        )
+    if any(_is_list(value) for one in binds for value in one.values()):
+        if len(binds) != len(circuits):
+            raise InvalidInputError(
+                f"parameter_binds has {len(binds)} mappings with lists of values for {len(circuits)} circuits.",
+                hint="Give one for each circuit.",
+            )
+        return [
+            [_row(circuit, row, i) for row in _unzipped(one)]
+            for i, (circuit, one) in enumerate(zip(circuits, binds, strict=True))
+        ]
+    return [[_row(circuit, one, i) for one in binds] for i, circuit in enumerate(circuits)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) or getattr(value, "ndim", 0) == 1
+
+
+def _unzipped(bind: Mapping[Any, Any]) -> list[dict[Any, Any]]:
+    """``{a: [1, 2], b: [3, 4]}`` as ``[{a: 1, b: 3}, {a: 2, b: 4}]``."""
+    lengths = {len(values) if _is_list(values) else 1 for values in bind.values()}
+    if len(lengths) > 1:
+        raise InvalidInputError("The lists of values in parameter_binds differ in length.")
+    count = lengths.pop() if lengths else 1
+    return [{key: v[i] if _is_list(v) else v for key, v in bind.items()} for i in range(count)]
+
+
+def _row(circuit: QuantumCircuit, bind: Mapping[Any, Any], index: int) -> tuple[float, ...]:
+    by_name = {key.name if isinstance(key, Parameter) else key: value for key, value in bind.items()}
+    missing = [parameter.name for parameter in circuit.parameters if parameter.name not in by_name]
+    if missing:
+        raise CircuitError(
+            f"Circuit {index} ({circuit.name!r}) has no value for {', '.join(missing)} in parameter_binds.",
+            index=index,
+        )
+    try:
+        return tuple(float(by_name[parameter.name]) for parameter in circuit.parameters)
+    except (TypeError, ValueError) as exc:
+        raise CircuitError(f"Circuit {index}: a parameter's value is no number: {exc}.", index=index) from exc

@@ -1,0 +1,372 @@
+"""The handle of a job: a real Qiskit `JobV1`, the same for every vendor."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from qiskit.providers import JobStatus, JobV1
+
+from qprovider_core._account import Account, failure_text
+from qprovider_core._lists import JobList, QueryError
+from qprovider_core._result import LazyResult, check_result
+from qprovider_core.errors import (
+    InvalidInputError,
+    JobCancelledError,
+    JobFailedError,
+    JobTimeoutError,
+    QProviderError,
+    ResultError,
+    TransportError,
+)
+from qprovider_core.records import (
+    BackendProperties,
+    JobDetails,
+    JobInfo,
+    JobQuery,
+    JobRef,
+    JobRequest,
+    JobState,
+    JobUsage,
+    QueueInfo,
+    SamplePub,
+)
+
+if TYPE_CHECKING:
+    from qprovider_core._backend import Backend
+
+_STATUS: Mapping[JobState, JobStatus] = {
+    JobState.INITIALIZING: JobStatus.INITIALIZING,
+    JobState.QUEUED: JobStatus.QUEUED,
+    JobState.VALIDATING: JobStatus.VALIDATING,
+    JobState.RUNNING: JobStatus.RUNNING,
+    JobState.CANCELLED: JobStatus.CANCELLED,
+    JobState.DONE: JobStatus.DONE,
+    JobState.ERROR: JobStatus.ERROR,
+    # Never a final one for what is not known to have ended.
+    JobState.SUBMIT_UNKNOWN: JobStatus.INITIALIZING,
+    JobState.UNKNOWN: JobStatus.QUEUED,
+}
+_LONGEST_PAUSE_S = 10.0
+_PAUSE_SHARE = 0.05  # of the time waited so far: a job is seen to end at most so much later than it did
+_PATIENCE = 8  # connection failures in a row that a wait without a timeout bears
+
+
+@attrs.frozen
+class Standing:
+    """Where a job stands: the state, and the vendor's own word for it."""
+
+    state: JobState
+    text: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.state.value} ({self.text})" if self.text else self.state.value
+
+
+class Job(JobV1):
+    """A job at any vendor.
+
+    Attributes:
+        info: What the vendor last told of it (`JobInfo`).
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        info: JobInfo,
+        *,
+        backend: Backend | None = None,
+        request: JobRequest | None = None,
+    ) -> None:
+        super().__init__(backend, info.id)
+        self._account = account
+        self._request = request
+        self.info = info
+        self._lock = threading.Lock()
+        self._result: LazyResult | None = None
+
+    @property
+    def ref(self) -> JobRef:
+        """The job as the vendor knows it."""
+        return JobRef(id=self.info.id, instance=self.info.instance)
+
+    def backend(self) -> Backend:
+        """The backend it was sent to."""
+        if self._backend is None:
+            if self.info.backend is None:
+                raise ResultError(
+                    f"The vendor does not say on which backend job {self.info.id} ran.", job_id=self.info.id
+                )
+            self._backend = self._account.get_backend(self.info.backend, instance=self.info.instance)
+        handle: Backend = self._backend
+        return handle
+
+    def submit(self) -> None:
+        """Jobs are submitted by `Backend.run`; a handle is of a job that was."""
+        raise InvalidInputError(
+            f"Job {self.info.id} was submitted already.", hint="Run the circuits again with backend.run(…)."
+        )
+
+    # -- where it stands ----------------------------------------------------------------------------------
+
+    def refresh(self, timeout: float | None = None) -> JobInfo:
+        """Ask the vendor how the job stands; a job that has ended is not asked for again."""
+        if not self.info.state.final:
+            told = self._account.ask("qprovider_get_job", job=self.ref, timeout=timeout)
+            if told is not None:
+                self.info = told
+        return self.info
+
+    def status(self) -> JobStatus:
+        """The nearest Qiskit `JobStatus`; never a final one for a state that is not known to be final."""
+        return _STATUS[self.refresh().state]
+
+    def state(self) -> Standing:
+        """The exact state, and the vendor's word for it."""
+        info = self.refresh()
+        return Standing(info.state, info.state_text)
+
+    def wait_for_final_state(
+        self,
+        timeout: float | None = None,
+        wait: float | None = None,
+        callback: Callable[[str, JobStatus, Job], None] | None = None,
+    ) -> None:
+        """Wait until the job has ended, in whatever way.
+
+        Args:
+            timeout: Seconds, by the clock, even while the vendor does not answer; None for no limit.
+            wait: Seconds between two looks; growing pauses when not given.
+            callback: Called after each look with the id, the status and the job.
+        Raises:
+            JobTimeoutError: It has not ended in time; the job goes on.
+        """
+        _check_timeout(timeout)
+        started = time.monotonic()
+        end = None if timeout is None else started + timeout
+        shortest = self._account.spec.min_poll_s
+        failures = 0
+        while not self.info.state.final:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise self._timed_out(timeout)
+            try:
+                self.refresh(left)
+                failures = 0
+            except TransportError as exc:
+                failures += 1
+                if end is None and (failures >= _PATIENCE or not exc.retryable):
+                    raise
+            if callback is not None:
+                callback(self.info.id, _STATUS[self.info.state], self)
+            if self.info.state.final:
+                return
+            pause = wait if wait is not None else _pause(time.monotonic() - started, shortest, failures)
+            left = None if end is None else end - time.monotonic()
+            time.sleep(pause if left is None else max(0.0, min(pause, left)))
+
+    def _timed_out(self, timeout: float | None) -> JobTimeoutError:
+        return JobTimeoutError(
+            f"Job {self.info.id} has not ended within {timeout:g} s: it is {self.info.state.value}.",
+            job=self,
+            job_id=self.info.id,
+            hint="It goes on. Wait again with job.result(), or come back with retrieve_job().",
+        )
+
+    def result(self, timeout: float | None = None) -> LazyResult:
+        """The result, as Qiskit's `Result`; waits for it. Asked for once: the second call costs nothing.
+
+        Raises:
+            JobTimeoutError: Not done within `timeout` seconds; the job goes on.
+            JobFailedError, JobCancelledError: It ended without a result.
+            ResultError: The vendor's result does not fit the job.
+        """
+        self.wait_for_final_state(timeout)
+        with self._lock:
+            if self._result is None:
+                self._result = self._fetch_result()
+            return self._result
+
+    def _fetch_result(self) -> LazyResult:
+        info = self.info
+        if info.state is JobState.CANCELLED:
+            raise JobCancelledError(
+                f"Job {info.id} was cancelled.", job_id=info.id, why=info.error, hint="Run it again."
+            )
+        if info.state is JobState.ERROR:
+            raise JobFailedError(f"Job {info.id} failed.", job_id=info.id, why=info.error)
+        record = self._account.ask("qprovider_job_result", job=self.ref)
+        if record is None:
+            raise ResultError(
+                f"The vendor has no result of job {info.id} any more.",
+                job_id=info.id,
+                hint="It may have been deleted, or it was private and read before.",
+            )
+        pubs = self._sample_pubs()
+        return LazyResult(
+            check_result(record, pubs, info.id),
+            backend_name=info.backend or (self._backend.name if self._backend else None),
+            backend_version=self._backend.backend_version if self._backend else None,
+            job_id=info.id,
+            pubs=pubs,
+        )
+
+    def _sample_pubs(self) -> list[SamplePub] | None:
+        if self._request is None:
+            return None
+        return [pub for pub in self._request.pubs if isinstance(pub, SamplePub)]
+
+    def cancel(self) -> bool:
+        """Ask for the job to be cancelled. False: too late, it had ended."""
+        if self.info.state.final:
+            return False
+        done = bool(self._account.ask("qprovider_cancel_job", job=self.ref))
+        self.refresh()
+        return done
+
+    # -- what is known of it ------------------------------------------------------------------------------
+
+    def creation_date(self) -> datetime | None:
+        """When it was created, aware UTC."""
+        return self.info.created_at
+
+    def queue_info(self) -> QueueInfo | None:
+        """Its place in the queue, where the vendor tells it; None when it does not, or once it runs."""
+        return self.refresh().queue
+
+    def queue_position(self) -> int | None:
+        """Jobs before it plus 1, where the vendor tells it."""
+        queue = self.queue_info()
+        return None if queue is None else queue.position
+
+    def error_message(self) -> str | None:
+        """Why it failed; None when it did not."""
+        return self.refresh().error
+
+    def name(self) -> str | None:
+        """The user's name for it."""
+        return self.info.name or (self._request.name if self._request else None)
+
+    def tags(self) -> list[str]:
+        """The user's tags."""
+        return list(self.info.tags)
+
+    def update_tags(self, tags: list[str]) -> None:
+        """Replace the tags."""
+        if isinstance(tags, str) or not all(isinstance(tag, str) and tag for tag in tags):
+            raise InvalidInputError(f"Tags are a list of non-empty texts, not {tags!r}.")
+        self._account.ask("qprovider_update_job_tags", job=self.ref, tags=tuple(tags))
+        self.info = attrs.evolve(self.info, tags=tuple(tags))
+
+    def usage(self) -> JobUsage | None:
+        """Quantum time used, where the vendor tells it."""
+        return self.refresh().usage
+
+    def session_id(self) -> str | None:
+        """The session or batch it belongs to."""
+        return self.info.session_id
+
+    def time_per_step(self) -> dict[str, datetime]:
+        """The steps that it has reached, each with its time: CREATED, RUNNING, and the final state."""
+        info = self.refresh()
+        steps = {"CREATED": info.created_at, "RUNNING": info.started_at, info.state.name: info.ended_at}
+        return {step: moment for step, moment in steps.items() if moment is not None}
+
+    def properties(self) -> BackendProperties | None:
+        """The calibration that held when it ran; None where there is none."""
+        info = self.refresh()
+        return self.backend().properties(at=info.started_at or info.created_at)
+
+    def circuits(self) -> list[Any] | None:
+        """Its circuits; None when the vendor does not give them back."""
+        if self._request is not None:
+            return [pub.circuit for pub in self._request.pubs]
+        details = self.details()
+        return None if details is None or details.circuits is None else list(details.circuits)
+
+    def details(self) -> JobDetails | None:
+        """What else the vendor keeps: logs, metrics, inputs; None when it keeps nothing."""
+        if not self._account.supports("qprovider_job_details"):
+            return None
+        answer: JobDetails | None = self._account.ask("qprovider_job_details", job=self.ref)
+        return answer
+
+    def __repr__(self) -> str:
+        where = self.info.backend or "unknown backend"
+        return f"<{type(self).__name__} {self.info.id} on {self._account.provider}:{where}, {self.info.state.value}>"
+
+
+def _pause(elapsed_s: float, shortest_s: float, failures: int) -> float:
+    """Seconds until the next look: a share of the time waited, longer after failures, never in step with others."""
+    pause = max(shortest_s, _PAUSE_SHARE * elapsed_s, 0.5 * 2**failures if failures else 0.0)
+    return min(pause, _LONGEST_PAUSE_S) * random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise InvalidInputError(f"timeout is a number of seconds of at least 0, not {timeout!r}.")
+
+
+def make_job(
+    account: Account, info: JobInfo, *, backend: Backend | None = None, request: JobRequest | None = None
+) -> Job:
+    """The handle of a job, of the vendor's own class where it names one."""
+    from qprovider_core._backend import vendor_class  # late: backends import this module
+
+    job: Job = vendor_class(account.spec.job_class, Job)(account, info, backend=backend, request=request)
+    return job
+
+
+def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> Job:
+    """A job by the vendor's id; see `Account.retrieve_job`."""
+    if not isinstance(job_id, str) or not job_id:
+        raise InvalidInputError(f"A job's id is a text, not {job_id!r}.")
+    info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
+    if info is None:
+        from qprovider_core.errors import UnknownJobError
+
+        raise UnknownJobError(job_id, what=f"{account.label} has no job {job_id!r}.")
+    return make_job(account, info)
+
+
+def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobList[Job]:
+    """An account's jobs, newest first.
+
+    Args:
+        limit: At most so many; None for all.
+        query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, ...
+    """
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
+    known = {field.name for field in attrs.fields(JobQuery)}
+    from qprovider_core._checks import checked_options
+
+    wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
+    found: dict[str, JobInfo] = {}
+    errors: list[QueryError] = []
+    as_of = datetime.now(UTC)
+    try:
+        while True:
+            page = account.ask("qprovider_list_jobs", query=wanted)
+            if page is None:
+                break
+            for info in page.jobs:  # a job created between two pages shifts them: keep the first of each id
+                found.setdefault(info.id, info)
+            if page.cursor is None or not page.jobs or (limit is not None and len(found) >= limit):
+                break
+            wanted = attrs.evolve(wanted, cursor=page.cursor)
+    except QProviderError as exc:
+        if not found:
+            raise
+        errors.append(
+            QueryError(provider=account.provider, account=account.name, reason=failure_text(exc))
+        )
+    infos = list(found.values())[:limit]
+    return JobList([make_job(account, info) for info in infos], errors=errors, as_of=as_of)

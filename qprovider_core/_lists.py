@@ -1,0 +1,144 @@
+"""What a query answers: lists that know what is missing from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
+from qprovider_core.query import Rejected
+from qprovider_core.records._base import Record
+from qprovider_core.records.backends import BackendInfo
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class QueryError(Record):
+    """Who did not answer, or not in full, and why.
+
+    Attributes:
+        provider, account: Who was asked; account is None when it did not come to that.
+        reason: Why, one line.
+        hint: What to do, where there is something.
+        elapsed_s: How long was waited, in seconds.
+        error: Name of the error's class, such as ``DeadlineError``.
+    """
+
+    provider: str
+    account: str | None = None
+    reason: str
+    hint: str | None = None
+    elapsed_s: float | None = None
+    error: str | None = None
+
+    def __str__(self) -> str:
+        who = self.provider if self.account in (None, "default") else f"{self.account}/{self.provider}"
+        return f"{who}: {self.reason}"
+
+
+class AnswerList(list[T], Generic[T]):
+    """A list with what its query has to say beside it.
+
+    Attributes:
+        errors: Who did not answer, and why. Look here before you trust that a list is complete.
+        notes: Things worth knowing that are no errors, such as a vendor without an account.
+        as_of: When the vendors were asked, aware UTC.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[T] = (),
+        *,
+        errors: Iterable[QueryError] = (),
+        notes: Iterable[str] = (),
+        as_of: datetime | None = None,
+    ) -> None:
+        super().__init__(items)
+        self.errors = list(errors)
+        self.notes = list(notes)
+        self.as_of = as_of or datetime.now(UTC)
+
+    _head: tuple[str, ...] = ()
+
+    def _row(self, item: T) -> tuple[object, ...]:
+        raise NotImplementedError
+
+    def _nothing(self) -> str:
+        raise NotImplementedError
+
+    def _remarks(self) -> list[str]:
+        return [f"! {error}" for error in self.errors] + self.notes
+
+    def __repr__(self) -> str:
+        table = text_table(self._head, map(self._row, self)) if self else self._nothing()
+        return "\n".join([table, *self._remarks()])
+
+    def _repr_html_(self) -> str:
+        import html  # late: only notebooks need it
+
+        table = html_table(self._head, map(self._row, self)) if self else f"<p>{self._nothing()}</p>"
+        return table + "".join(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())
+
+
+class BackendList(AnswerList[T]):
+    """Backends that satisfy a query: handles (`qp.backends`) or records (`qp.list_backends`).
+
+    Attributes:
+        errors, notes, as_of: See `AnswerList`.
+        rejected: The backends left out, each with its `.name` and `.reason`.
+        requests: How often each facet was asked for, by its name: what the query cost.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[T] = (),
+        *,
+        errors: Iterable[QueryError] = (),
+        notes: Iterable[str] = (),
+        as_of: datetime | None = None,
+        rejected: Iterable[Rejected] = (),
+        requests: Mapping[str, int] | None = None,
+        query: str = "",
+    ) -> None:
+        super().__init__(items, errors=errors, notes=notes, as_of=as_of)
+        self.rejected = list(rejected)
+        self.requests = dict(requests or {})
+        self._query = query
+
+    _head = BACKEND_HEAD
+
+    def _row(self, item: T) -> tuple[object, ...]:
+        return backend_row(_info_of(item))
+
+    def _nothing(self) -> str:
+        if not self.rejected:
+            return "No backends."
+        return f"No backend satisfies the query; {len(self.rejected)} rejected, see .rejected."
+
+    def names(self) -> list[str]:
+        """The full names."""
+        return [_info_of(item).full_name for item in self]
+
+
+def _info_of(item: Any) -> BackendInfo:
+    info = item if isinstance(item, BackendInfo) else item.info
+    assert isinstance(info, BackendInfo)
+    return info
+
+
+class JobList(AnswerList[T]):
+    """Jobs, newest first."""
+
+    _head = ("job", "state", "backend", "created", "tags", "name")
+
+    def _row(self, item: Any) -> tuple[object, ...]:
+        info = item.info
+        created = info.created_at.isoformat(" ", "seconds") if info.created_at else None
+        return (info.id, info.state.value, info.backend, created, ", ".join(info.tags) or None, info.name)
+
+    def _nothing(self) -> str:
+        return "No jobs."

@@ -1,0 +1,265 @@
+"""A job's result as Qiskit's `Result`, read lazily: counts of a million shots cost no more than asked for.
+
+Bit order is Qiskit's: bit 0 of a register rightmost, the last register leftmost, a space between registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.result import Counts, Result
+from qiskit.result.models import ExperimentResult
+
+from qprovider_core.errors import ResultError
+from qprovider_core.records import EstimatePubResult, JobResult, SamplePub, SamplePubResult
+
+
+class Samples:
+    """The outcomes of one sampled circuit, in whatever form they are asked for.
+
+    Attributes:
+        shots: How many.
+        registers: Name and size of each, in the order in which the circuit declares them.
+    """
+
+    def __init__(self, pub: SamplePubResult, names: Sequence[str] | None) -> None:
+        self.shots = pub.shots
+        self._pub = pub
+        if pub.registers is not None:
+            self.registers = [(register.name, register.num_bits) for register in pub.registers]
+        else:
+            widths = [len(part) for part in reversed(next(iter(pub.counts or {}), "").split(" "))]
+            known = names if names is not None and len(names) == len(widths) else None
+            self.registers = [(known[i] if known else f"c{i}", width) for i, width in enumerate(widths)]
+
+    @property
+    def has_shots(self) -> bool:
+        """Whether the outcome of each shot is known, in order."""
+        return self._pub.registers is not None
+
+    @property
+    def num_bits(self) -> int:
+        return sum(size for _, size in self.registers)
+
+    @cached_property
+    def _rows(self) -> NDArray[np.uint8]:
+        """Shape (shots, num_bits): one column a bit, most significant first, last register leftmost."""
+        columns = []
+        for register in reversed(self._pub.registers or ()):
+            packed = np.frombuffer(register.data, dtype=np.uint8).reshape(self.shots, register.row_bytes)
+            bits = np.unpackbits(packed, axis=1) if register.row_bytes else packed
+            columns.append(bits[:, bits.shape[1] - register.num_bits :])
+        return np.concatenate(columns, axis=1) if columns else np.zeros((self.shots, 0), dtype=np.uint8)
+
+    def _spaced(self, bits: str) -> str:
+        parts, end = [], len(bits)
+        for _, size in self.registers:
+            parts.append(bits[end - size : end])
+            end -= size
+        return " ".join(reversed(parts))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Bit string, with spaces between registers, to number."""
+        if self._pub.counts is not None:
+            return {key: number for key, number in self._pub.counts.items() if number}
+        packed = np.packbits(self._rows, axis=1)
+        if packed.shape[1] == 0:
+            return {"": self.shots} if self.shots else {}
+        if packed.shape[1] <= 8:  # whole numbers sort many times faster than rows of bytes
+            words = np.zeros((self.shots, 8), dtype=np.uint8)
+            words[:, 8 - packed.shape[1] :] = packed
+            values, numbers = np.unique(words.view(">u8").ravel(), return_counts=True)
+            unused = packed.shape[1] * 8 - self.num_bits
+            strings = (format(int(value) >> unused, f"0{self.num_bits}b") for value in values)
+        else:
+            rows = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
+            values, numbers = np.unique(rows, return_counts=True)
+            strings = (
+                format(int.from_bytes(value.tobytes(), "big"), f"0{packed.shape[1] * 8}b")[: self.num_bits]
+                for value in values
+            )
+        return {self._spaced(bits): int(n) for bits, n in zip(strings, numbers, strict=True)}
+
+    @cached_property
+    def memory(self) -> list[str] | None:
+        """The bit string of each shot, in order; None where only counts are known."""
+        if not self.has_shots:
+            return None
+        text = (self._rows + ord("0")).tobytes().decode("ascii")
+        width = self.num_bits
+        return [self._spaced(text[i * width : (i + 1) * width]) for i in range(self.shots)]
+
+
+class _Data:
+    """What `ExperimentResult.data` is: hexadecimal counts and memory, made when they are read."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self._data_attributes = ["counts", "memory"] if samples.has_shots else ["counts"]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        return {_hex(bits): number for bits, number in self._samples.counts.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "memory" and self._samples.has_shots:
+            self.memory = [_hex(bits) for bits in self._samples.memory or ()]
+            return self.memory
+        raise AttributeError(f"the result has no {name!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._data_attributes}
+
+    def __repr__(self) -> str:
+        return f"<data of {self._samples.shots} shots: {', '.join(self._data_attributes)}>"
+
+
+def _hex(bits: str) -> str:
+    return hex(int(bits.replace(" ", "") or "0", 2))
+
+
+class _Experiments(Sequence[ExperimentResult]):
+    """The experiments of a result, each made when it is looked at."""
+
+    def __init__(self, samples: Sequence[Samples], headers: Sequence[Mapping[str, Any]]) -> None:
+        self._samples = samples
+        self._headers = headers
+        self._made: dict[int, ExperimentResult] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        if position not in self._made:
+            samples = self._samples[position]
+            self._made[position] = ExperimentResult(
+                shots=samples.shots,
+                success=True,
+                data=_Data(samples),
+                status="DONE",
+                header=dict(self._headers[position]),
+            )
+        return self._made[position]
+
+    def __iter__(self) -> Iterator[ExperimentResult]:
+        return (self[i] for i in range(len(self)))
+
+
+class LazyResult(Result):
+    """A Qiskit `Result` over the records of a job's result.
+
+    `get_counts` and `get_memory` give what Qiskit's own give; they just do not compute what is not asked for.
+    `get_memory` works wherever the vendor sent each shot.
+    """
+
+    def __init__(
+        self,
+        record: JobResult,
+        *,
+        backend_name: str | None,
+        backend_version: str | None,
+        job_id: str,
+        pubs: Sequence[SamplePub] | None = None,
+    ) -> None:
+        samples, headers = [], []
+        for position, pub in enumerate(record.pubs):
+            if isinstance(pub, EstimatePubResult):
+                raise ResultError("This job estimated observables: it has no counts.", job_id=job_id)
+            circuit = pubs[position].circuit if pubs else None
+            one = Samples(pub, [register.name for register in circuit.cregs] if circuit is not None else None)
+            name = circuit.name if circuit is not None else pub.metadata.get("circuit_name")
+            samples.append(one)
+            headers.append(
+                {
+                    "name": name or f"circuit-{position}",
+                    "creg_sizes": [[register, size] for register, size in one.registers],
+                    "memory_slots": one.num_bits,
+                    "n_qubits": circuit.num_qubits if circuit is not None else None,
+                    "metadata": circuit.metadata if circuit is not None else {},
+                    "vendor_metadata": dict(pub.metadata),
+                }
+            )
+        super().__init__(
+            backend_name=backend_name,
+            backend_version=backend_version,
+            job_id=job_id,
+            success=True,
+            results=_Experiments(samples, headers),
+            status="COMPLETED",
+            header=dict(record.metadata),
+        )
+        self.record = record
+        self._samples = samples
+
+    def _position(self, experiment: Any) -> int:
+        if experiment is None and len(self._samples) == 1:
+            return 0
+        if isinstance(experiment, int):
+            return range(len(self._samples)).index(experiment % len(self._samples))
+        wanted = self._get_experiment(experiment)  # by name, with Qiskit's own rules and errors
+        return next(i for i, one in enumerate(self.results) if one is wanted)
+
+    def get_counts(self, experiment: Any = None) -> Any:
+        """Bit string to number, for one experiment, or a list of them for all; see Qiskit's `Result`."""
+        if experiment is None and len(self._samples) != 1:
+            return [self.get_counts(i) for i in range(len(self._samples))]
+        if isinstance(experiment, int):
+            self._get_experiment(experiment)  # raises Qiskit's own error when there is no such experiment
+        samples = self._samples[self._position(experiment)]
+        sizes = [[name, size] for name, size in samples.registers]
+        return Counts(samples.counts, creg_sizes=sizes, memory_slots=samples.num_bits)
+
+    def get_memory(self, experiment: Any = None) -> Any:
+        """The bit string of each shot, in order; see Qiskit's `Result`."""
+        if experiment is None or isinstance(experiment, int):
+            self._get_experiment(experiment)  # raises Qiskit's own error when that is not one experiment
+        samples = self._samples[self._position(experiment)]
+        if samples.memory is None:
+            return super().get_memory(experiment)  # raises Qiskit's own error
+        return list(samples.memory)
+
+    def __repr__(self) -> str:
+        shots = ", ".join(str(one.shots) for one in self._samples[:5])
+        more = ", …" if len(self._samples) > 5 else ""
+        return (
+            f"<Result of job {self.job_id} on {self.backend_name}: "
+            f"{len(self._samples)} experiment(s) of {shots}{more} shots>"
+        )
+
+
+def check_result(record: JobResult, pubs: Sequence[SamplePub] | None, job_id: str) -> JobResult:
+    """Refuse a result that cannot belong to the job: it would give wrong counts silently.
+
+    Raises:
+        ResultError: The number of circuits or of shots is another, or a bit string is not one.
+    """
+
+    def refuse(what: str) -> ResultError:
+        return ResultError(
+            f"The result of job {job_id} does not fit: {what}.",
+            job_id=job_id,
+            hint="This is a fault of the vendor or its plugin: report it.",
+        )
+
+    if pubs is not None and len(record.pubs) != len(pubs):
+        raise refuse(f"{len(record.pubs)} circuits, {len(pubs)} were sent")
+    for position, pub in enumerate(record.pubs):
+        if isinstance(pub, EstimatePubResult):
+            continue
+        counts = pub.counts
+        if counts is not None:
+            if any(set(key) - {"0", "1", " "} for key in counts):
+                raise refuse(f"the counts of circuit {position} are not keyed by bit strings")
+            if len({tuple(map(len, key.split(" "))) for key in counts}) > 1:
+                raise refuse(f"the bit strings of circuit {position} differ in length")
+            if sum(counts.values()) != pub.shots or min(counts.values(), default=0) < 0:
+                raise refuse(f"the counts of circuit {position} do not add up to its {pub.shots} shots")
+    return record

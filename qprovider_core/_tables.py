@@ -1,0 +1,92 @@
+"""Plain and HTML tables for the repr of lists. Vendors' texts are shown, never interpreted."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from qprovider_core.records.backends import BackendInfo
+
+_WIDEST_CELL = 48
+
+
+def printable(text: str) -> str:
+    """A vendor's text without control characters, so that it cannot write to the terminal by itself."""
+    return "".join(sign if sign.isprintable() else "�" for sign in text)
+
+
+def cell(value: object) -> str:
+    """One value as a cell: a dash for what is not reported."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = printable(str(value))
+    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+
+
+def text_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, most: int = 50) -> str:
+    """A table in plain text; numbers to the right; rows past `most` are counted instead of shown."""
+    shown = [[cell(value) for value in row] for row in rows]
+    hidden = len(shown) - most
+    shown = shown[:most]
+    widths = [max(len(row[i]) for row in [list(head), *shown]) for i in range(len(head))]
+    right = [bool(shown) and all(_is_number(row[i]) for row in shown) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (v.rjust(w) if r else v.ljust(w) for v, w, r in zip(row, widths, right, strict=True))
+        return "  ".join(cells).rstrip()
+
+    lines = [line(head), line(["─" * width for width in widths]), *map(line, shown)]
+    if hidden > 0:
+        lines.append(f"… and {hidden} more")
+    return "\n".join(lines)
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, most: int = 200) -> str:
+    """The same as HTML; every text is escaped."""
+    shown = [[cell(value) for value in row] for row in rows]
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row) + "</tr>" for row in shown[:most]
+    )
+    top = "".join(f"<th>{html.escape(title)}</th>" for title in head)
+    more = f"<p>… and {len(shown) - most} more</p>" if len(shown) > most else ""
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _is_number(text: str) -> bool:
+    return text == "–" or text.replace(".", "", 1).replace("e-", "", 1).isdigit()
+
+
+BACKEND_HEAD = ("backend", "qubits", "status", "pending jobs", "2q error", "readout error", "kind")
+
+
+def backend_row(info: BackendInfo) -> tuple[object, ...]:
+    """A backend as the tables show it."""
+    return (
+        info.full_name,
+        info.num_qubits,
+        status_word(info),
+        info.pending_jobs,
+        info.median_two_qubit_error,
+        info.median_readout_error,
+        kind_word(info),
+    )
+
+
+def status_word(info: BackendInfo) -> str | None:
+    """The vendor's word, or what its flag says."""
+    if info.status_msg:
+        return info.status_msg
+    return None if info.operational is None else ("online" if info.operational else "offline")
+
+
+def kind_word(info: BackendInfo) -> str | None:
+    """``device``, ``simulator`` or ``noisy simulator``; None when not reported."""
+    if info.simulator is None:
+        return None
+    if not info.simulator:
+        return "device"
+    return "noisy simulator" if info.noisy else "simulator"

@@ -1,0 +1,253 @@
+"""From a backend's records to the `Target` that Qiskit's transpiler reads. Imports Qiskit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qiskit import QuantumCircuit, qasm2
+from qiskit.circuit import Delay, Gate, Instruction, Measure, Parameter, Reset
+from qiskit.circuit.controlflow import (
+    BoxOp,
+    BreakLoopOp,
+    ContinueLoopOp,
+    ForLoopOp,
+    IfElseOp,
+    SwitchCaseOp,
+    WhileLoopOp,
+)
+from qiskit.circuit.library import (
+    DiagonalGate,
+    Initialize,
+    MCPhaseGate,
+    MCXGate,
+    PauliGate,
+    PermutationGate,
+    UCGate,
+    UnitaryGate,
+)
+from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
+from qiskit.circuit.store import Store
+from qiskit.providers import QubitProperties
+from qiskit.transpiler import InstructionProperties, Target
+
+from qprovider_core.records import BackendConfiguration, BackendProperties, GateConfiguration
+
+_CONTROL_FLOW: Mapping[str, type] = {
+    "if_else": IfElseOp,
+    "for_loop": ForLoopOp,
+    "while_loop": WhileLoopOp,
+    "switch_case": SwitchCaseOp,
+    "break_loop": BreakLoopOp,
+    "continue_loop": ContinueLoopOp,
+    "box": BoxOp,
+    "store": Store,
+}
+_LOOPS = {"for_loop", "while_loop"}
+# Instructions of any width: a `Target` takes their classes, on any qubits.
+_ANY_WIDTH: Mapping[str, type] = {
+    "diagonal": DiagonalGate,
+    "initialize": Initialize,
+    "mcp": MCPhaseGate,
+    "mcphase": MCPhaseGate,
+    "mcx": MCXGate,
+    "multiplexer": UCGate,
+    "pauli": PauliGate,
+    "permutation": PermutationGate,
+    "unitary": UnitaryGate,
+}
+_NOT_GATES = ("measure", "reset", "delay")
+_QASM_GATE = re.compile(r"\s*gate\s+(?P<name>\w+)\s*(\((?P<params>[^)]*)\))?\s*(?P<qubits>[\w\s,]+?)\s*\{")
+
+# The places where an instruction may stand, with what is known of it there; None: anywhere.
+Places = dict[tuple[int, ...], InstructionProperties | None] | None
+
+
+def build_target(configuration: BackendConfiguration, properties: BackendProperties | None) -> Target:
+    """The `Target` of a backend: its gates, where they act, how long they take and how often they fail.
+
+    Faulty qubits take no instruction at all, faulty gates are left out where they are faulty. A device
+    without a coupling map gets instructions that act anywhere. Names that neither Qiskit nor the
+    configuration defines are left out: nothing says on how many qubits they act.
+    """
+    return _Builder(configuration, properties).target()
+
+
+class _Builder:
+    """One device's records, and what is worked out of them on the way to its target."""
+
+    def __init__(self, configuration: BackendConfiguration, properties: BackendProperties | None) -> None:
+        self.conf = configuration
+        self.props = properties if properties is not None and properties.qubits else None
+        self.size = configuration.n_qubits
+        self.gate_confs = {gate.name: gate for gate in configuration.gates}
+        self.faulty = set(self.props.faulty_qubits()) if self.props else set()
+        self.calibrated: dict[str, dict[tuple[int, ...], InstructionProperties | None]] = {}
+        self.broken: set[tuple[str, tuple[int, ...]]] = set()
+        self.standard = get_standard_gate_name_mapping()
+
+    def target(self) -> Target:
+        self._read_gate_calibration()
+        target = Target(
+            num_qubits=self.size,
+            dt=self.conf.dt,
+            qubit_properties=self._qubit_properties(),
+            **self._timing(),
+        )
+        for name in self._gate_names():
+            self._add_gate(target, name)
+        target.add_instruction(Measure(), self._measure_places(), name="measure")
+        for name, instruction in (("reset", Reset()), ("delay", Delay(Parameter("t")))):
+            if self._supports(name):
+                target.add_instruction(instruction, self._places(name, 1), name=name)
+        for name in self._control_flow():
+            target.add_instruction(_CONTROL_FLOW[name], name=name)
+        self._add_signatures(target)
+        return target
+
+    # -- names ------------------------------------------------------------------------------------------------
+
+    def _gate_names(self) -> list[str]:
+        """Native gates in the configuration's order."""
+        listed = self.conf.basis_gates or tuple(self.gate_confs)
+        # A simulator names its wide instructions beside the native gates; a device repeats its gates there,
+        # and old ones add pulse commands.
+        more = [name for name in self.conf.supported_instructions or () if name in _ANY_WIDTH]
+        names = dict.fromkeys([*listed, *more])
+        return [name for name in names if name not in _NOT_GATES and name not in _CONTROL_FLOW]
+
+    def _supports(self, name: str) -> bool:
+        listed = self.conf.supported_instructions
+        return listed is None or name in listed or name in self.conf.basis_gates
+
+    def _control_flow(self) -> list[str]:
+        listed = {*(self.conf.supported_instructions or ()), *self.conf.basis_gates}
+        names = [name for name in _CONTROL_FLOW if name in listed]
+        if listed & _LOOPS:
+            names += [name for name in ("break_loop", "continue_loop") if name not in names]
+        return names
+
+    # -- calibration ------------------------------------------------------------------------------------------
+
+    def _read_gate_calibration(self) -> None:
+        if self.props is None:
+            return
+        for gate in self.props.gates:
+            operational = gate.values.get("operational")
+            if operational is not None and not operational.value:
+                self.broken.add((gate.gate, gate.qubits))
+                continue
+            error, length = gate.values.get("gate_error"), gate.values.get("gate_length")
+            self.calibrated.setdefault(gate.gate, {})[gate.qubits] = InstructionProperties(
+                # 1 means "not calibrated", and some devices send more. As the worst probability there is, the
+                # transpiler avoids the place and a noise model treats it as useless; None would mean perfect.
+                error=None if error is None else min(error.value, 1.0),
+                duration=None if length is None else length.value,
+            )
+
+    def _qubit_properties(self) -> list[QubitProperties] | None:
+        if self.props is None or self.size is None:
+            return None
+        known = len(self.props.qubits)
+        return [
+            QubitProperties(t1=self.props.t1(q), t2=self.props.t2(q), frequency=self.props.frequency(q))
+            if q < known
+            else QubitProperties()
+            for q in range(self.size)
+        ]
+
+    def _timing(self) -> dict[str, int]:
+        known = ("granularity", "min_length", "pulse_alignment", "acquire_alignment")
+        constraints = self.conf.timing_constraints or {}
+        return {name: constraints[name] for name in known if name in constraints}
+
+    # -- places -----------------------------------------------------------------------------------------------
+
+    def _places(self, name: str, width: int | None) -> Places:
+        """Where `name` acts: as configured, else as calibrated, else wherever its width fits the device."""
+        configured = self.gate_confs[name].coupling_map if name in self.gate_confs else None
+        calibrated = self.calibrated.get(name, {})
+        if configured:
+            places: Iterable[tuple[int, ...]] = configured
+        elif calibrated:
+            places = calibrated
+        elif self.size is None or (self.conf.coupling_map is None and not self.faulty):
+            return None
+        elif width == 1:
+            places = [(qubit,) for qubit in range(self.size)]
+        elif width == 2 and self.conf.coupling_map is not None:
+            places = self.conf.coupling_map
+        else:
+            return None
+        return {place: calibrated.get(place) for place in places if self._works(name, place)}
+
+    def _works(self, name: str, place: tuple[int, ...]) -> bool:
+        return not self.faulty.intersection(place) and (name, place) not in self.broken
+
+    def _measure_places(self) -> Places:
+        places = self._places("measure", 1)
+        if self.props is None or self.size is None:
+            return places
+        known = range(min(self.size, len(self.props.qubits)))
+        readout: dict[tuple[int, ...], InstructionProperties | None] = {
+            (q,): InstructionProperties(error=self.props.readout_error(q), duration=self.props.readout_length(q))
+            for q in known
+            if q not in self.faulty
+        }
+        # The readout values of the qubits tell more than a gate entry for "measure" of the same device.
+        return readout if places is None else {place: readout.get(place, places[place]) for place in places}
+
+    # -- instructions -----------------------------------------------------------------------------------------
+
+    def _add_gate(self, target: Target, name: str) -> None:
+        if name in self.standard:
+            gate = self.standard[name]
+            target.add_instruction(gate, self._places(name, gate.num_qubits), name=name)
+        elif name in _ANY_WIDTH:
+            target.add_instruction(_ANY_WIDTH[name], name=name)
+        elif name in self.gate_confs:
+            custom = _custom_gate(self.gate_confs[name], tuple(self.calibrated.get(name, ())))
+            if custom is not None:
+                target.add_instruction(custom, self._places(name, custom.num_qubits), name=name)
+
+    def _add_signatures(self, target: Target) -> None:
+        """Instructions of the vendor's own, such as a second kind of measurement."""
+        signatures = self.conf.extra.get("instruction_signatures")
+        for signature in signatures if isinstance(signatures, list) else ():
+            try:
+                name, width = signature["name"], signature["num_qubits"]
+                parameters = [Parameter(str(parameter)) for parameter in signature.get("parameters") or ()]
+                instruction = Instruction(name, width, signature.get("num_clbits") or 0, parameters)
+            except (KeyError, TypeError, AttributeError, ValueError):
+                continue  # free-form data of the vendor: one entry less, the device stays usable
+            if name not in target.operation_names:
+                target.add_instruction(instruction, self._places(name, width), name=name)
+
+
+def _custom_gate(conf: GateConfiguration, calibrated: tuple[tuple[int, ...], ...]) -> Gate | None:
+    """A gate that Qiskit does not know; None when nothing says on how many qubits it acts."""
+    match = _QASM_GATE.match(conf.qasm_def or "")
+    if match is not None:
+        width = len(match["qubits"].split(","))
+        parameters = [text.strip() for text in (match["params"] or "").split(",") if text.strip()]
+    elif conf.coupling_map or calibrated:
+        width = len((conf.coupling_map or calibrated)[0])
+        parameters = []
+    else:
+        return None
+    gate = Gate(conf.name, width, [Parameter(name) for name in conf.parameters or parameters])
+    if match is not None and not parameters and match["name"] == conf.name:
+        gate.definition = _definition(conf.name, width, conf.qasm_def or "")
+    return gate
+
+
+def _definition(name: str, width: int, qasm_def: str) -> QuantumCircuit | None:
+    """What the gate does, from its OpenQASM 2 definition; None where that cannot be read."""
+    wires = ",".join(f"q[{index}]" for index in range(width))
+    program = f'OPENQASM 2.0; include "qelib1.inc"; {qasm_def} qreg q[{width}]; {name} {wires};'
+    try:
+        definition: Any = qasm2.loads(program).data[0].operation.definition
+    except qasm2.QASM2ParseError:
+        return None
+    return definition

@@ -1,0 +1,19 @@
+"""The command `qprovider`: it parses, calls the core and prints; it decides nothing.
+
+Starting up imports click and nothing else. Commands are loaded when they are called, rich when a table is
+printed on a terminal, Qiskit when a circuit runs.
+"""
+
+import sys
+
+from qprovider_core import __version__
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    if sys.argv[1:] == ["--version"]:  # not worth click's import
+        print(f"qprovider {__version__}")
+        return
+    from qprovider_core.cli._app import app  # late: click is slow to import
+
+    app(prog_name="qprovider")

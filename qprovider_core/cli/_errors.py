@@ -1,0 +1,63 @@
+"""What is said when a command fails: one readable block on standard error, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from contextlib import suppress
+
+from qprovider_core.cli._output import clean_lines, tell
+from qprovider_core.errors import QProviderError, UnknownNameError, WhereError
+from qprovider_core.secret import scrub
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+def report(exc: Exception, *, debug: bool) -> int:
+    """Print what went wrong and return the exit code."""
+    if debug:
+        tell(scrub("".join(traceback.format_exception(exc))).rstrip())
+    if isinstance(exc, QProviderError):
+        block = [exc.what, exc.why, exc.hint]
+    else:
+        block = [
+            f"{type(exc).__name__}: {scrub(str(exc))}",
+            "This is a fault of qprovider or of a plugin.",
+            None if debug else "Report it with the output of `qprovider about` and `qprovider --debug ...`.",
+        ]
+    tell_error(*block)
+    return WRONG_USAGE if isinstance(exc, UnknownNameError | WhereError) else FAILED
+
+
+def tell_error(what: str, why: str | None = None, hint: str | None = None) -> None:
+    """One block: what happened; below it why, and what to do."""
+    tell(f"Error: {what}", colour="red")
+    for part in (why, hint):
+        for line in clean_lines(part or ""):
+            tell(f"  {line}" if line[:1].strip() else line)
+
+
+def interrupted() -> int:
+    """Say that the user stopped it, and return the exit code."""
+    tell("\nInterrupted.")
+    return INTERRUPTED
+
+
+def drop_output() -> None:
+    """Nobody reads on (``| head``): let the rest of the output go nowhere, in silence."""
+    with suppress(OSError, ValueError):  # standard output may be no real file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def show_log_messages() -> None:
+    """Warnings of the core and of plugins go to standard error, cleaned, one line each."""
+    logger = logging.getLogger("qprovider")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes(logging.WARNING))
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(f"Note: {' '.join(scrub(record.getMessage()).split())}", dim=True)

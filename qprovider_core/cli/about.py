@@ -1,0 +1,45 @@
+"""`qprovider about`."""
+
+from __future__ import annotations
+
+import click
+
+from qprovider_core.cli._output import say, say_facts
+
+
+@click.command()
+def command() -> None:
+    """Show the versions in use, for a bug report."""
+    import platform  # late: help needs none of these
+    from importlib.metadata import PackageNotFoundError, version
+
+    import qprovider_core as qp
+    from qprovider_core import config
+
+    def installed(distribution: str) -> str | None:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            return None
+
+    say_facts(
+        [
+            ("qprovider", qp.__version__),
+            *(
+                (name, installed(name) or "not installed")
+                for name in ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
+            ),
+            *((name, installed(name)) for name in ("attrs", "cattrs", "click", "pluggy", "requests", "rich")),
+            ("python", f"{platform.python_implementation()} {platform.python_version()}"),
+            ("platform", platform.platform()),
+            ("configuration", config.config_dir()),
+        ]
+    )
+    say("")
+    say("plugins")
+    say_facts(
+        [
+            (f"  {info.name}", " ".join(str(p) for p in (info.distribution, info.version, info.status) if p))
+            for info in qp.plugins()
+        ]
+    )

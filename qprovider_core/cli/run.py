@@ -1,0 +1,149 @@
+"""`qprovider run`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qprovider_core.cli._output import clean, is_terminal, say, say_histogram, say_json, tell
+from qprovider_core.cli.completion import backend_names
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+    from qprovider_core._backend import Backend
+    from qprovider_core._job import Job
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--backend", "-b", "name", metavar="NAME", shell_complete=backend_names, help="Where to run.")
+@click.option("--where", "-w", metavar="EXPR", help="Run on the least busy backend that satisfies this.")
+@click.option("--shots", "-n", type=click.IntRange(min=1), default=1024, show_default=True, metavar="N")
+@click.option("--tag", "tags", multiple=True, metavar="T", help="Tag the job; may be repeated.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N", help="Repeat the same: transpiler and simulator."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    file: Path,
+    name: str | None,
+    where: str | None,
+    shots: int,
+    tags: tuple[str, ...],
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Run the circuits of a file and show their counts.
+
+    FILE is OpenQASM 2, OpenQASM 3 or QPY; the circuits of a QPY file run as one job. They are transpiled for
+    the backend. Without --backend the least busy one that is wide enough is taken.
+    """
+    if name is not None and where is not None:
+        ctx.fail("--backend and --where exclude each other.")
+    from qprovider_core.cli._circuits import read_circuits  # late: help needs none of these
+
+    circuits = read_circuits(file)
+    backend = _backend(name, where, max(circuit.num_qubits for circuit in circuits))
+    options: dict[str, Any] = {"shots": shots, "job_tags": list(tags)}
+    if seed is not None and backend.info.simulator:
+        options["seed_simulator"] = seed
+    job = backend.run(_transpiled(circuits, backend, seed), **options)
+    result = _wait(job, backend)
+    counts = [result.get_counts(i) for i in range(len(circuits))]
+    if as_json:
+        say_json(
+            {
+                "backend": backend.full_name,
+                "job_id": job.job_id(),
+                "shots": shots,
+                "results": [
+                    {"circuit": circuit.name, "counts": found}
+                    for circuit, found in zip(circuits, counts, strict=True)
+                ],
+            }
+        )
+        return
+    for i, (circuit, found) in enumerate(zip(circuits, counts, strict=True)):
+        if len(circuits) > 1:
+            say(f"{'' if i == 0 else chr(10)}{clean(circuit.name)}")
+        say_histogram(found)
+
+
+def _backend(name: str | None, where: str | None, width: int) -> Backend:
+    """The named backend, or the least busy one that is wide enough; says which, and why."""
+    import qprovider_core as qp
+
+    if name is not None:
+        return qp.get_backend(name)
+    listed = qp.list_backends(where=where, min_num_qubits=width)
+    for error in listed.errors:
+        tell(str(error), colour="red")
+    chosen = qp.least_busy(listed)
+    queue = (
+        "its queue is not reported" if chosen.pending_jobs is None else f"{chosen.pending_jobs} jobs waiting"
+    )
+    tell(
+        f"Backend {chosen.full_name}: the least busy of {len(listed)} with at least {width} qubits; {queue}."
+    )
+    return qp.get_backend(chosen.full_name)
+
+
+def _transpiled(circuits: list[QuantumCircuit], backend: Backend, seed: int | None) -> list[QuantumCircuit]:
+    from qiskit.exceptions import QiskitError
+    from qiskit.transpiler import generate_preset_pass_manager
+
+    from qprovider_core.errors import CircuitError
+
+    passes = generate_preset_pass_manager(backend=backend, seed_transpiler=seed)
+    fitted = []
+    for index, circuit in enumerate(circuits):
+        if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
+            raise CircuitError(
+                f"The circuit {circuit.name!r} has {circuit.num_qubits} qubits; "
+                f"{backend.full_name} has {backend.num_qubits}.",
+                hint="Leave --backend out, and a backend that is wide enough is chosen.",
+                index=index,
+            )
+        try:
+            fitted.append(passes.run(circuit))
+        except QiskitError as exc:
+            raise CircuitError(
+                f"The circuit {circuit.name!r} cannot be transpiled for {backend.full_name}.",
+                why=str(exc.message),
+                index=index,
+            ) from exc
+    return fitted
+
+
+def _wait(job: Job, backend: Backend) -> Any:
+    """The job's result. Meanwhile a line on a terminal tells its state; an interrupt leaves the job alone."""
+    started = time.monotonic()
+    live = is_terminal(sys.stderr)
+
+    def show(job_id: str, status: Any, _: object) -> None:
+        if live:
+            line = f"Job {clean(job_id)}: {clean(status.name.lower())}, {time.monotonic() - started:.0f} s"
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+
+    try:
+        job.wait_for_final_state(callback=show)
+        return job.result()
+    except KeyboardInterrupt:
+        where = f"job {job.job_id()} on {backend.full_name}"
+        if backend.configuration().local:
+            tell(f"\nStopped: {where} ends with this command.")
+        else:
+            tell(f"\nNo longer waiting: {where} goes on there.")
+        raise
+    finally:
+        if live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,127 @@
+"""Settings: argument, then environment, then default; `settings()` says which one won."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from qprovider_core.errors import ConfigurationError, InvalidInputError
+
+CONFIG_DIR = "QPROVIDER_CONFIG_DIR"
+DATA_DIR = "QPROVIDER_DATA_DIR"
+PLUGINS = "QPROVIDER_PLUGINS"
+DISABLE_PLUGINS = "QPROVIDER_DISABLE_PLUGINS"
+TIMEOUT = "QPROVIDER_TIMEOUT"
+
+DEFAULT_TIMEOUT_S = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """One setting as it stands.
+
+    Attributes:
+        name: What it is called here.
+        value: What holds.
+        source: What said so: ``argument``, ``environment (VARIABLE)`` or ``default``.
+    """
+
+    name: str
+    value: Any
+    source: str
+
+
+def variable(name: str) -> str | None:
+    """The text of an environment variable; None when it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def config_dir() -> Path:
+    """Where the accounts file lies. It need not exist."""
+    return _directory(CONFIG_DIR, "user_config_dir")
+
+
+def data_dir() -> Path:
+    """Where the job record lies. It need not exist."""
+    return _directory(DATA_DIR, "user_data_dir")
+
+
+def plugin_allowlist() -> frozenset[str] | None:
+    """The only plugins to load, by the name of their entry point; None for all."""
+    return _names(PLUGINS) or None
+
+
+def plugin_blocklist() -> frozenset[str]:
+    """Plugins that are not even imported."""
+    return _names(DISABLE_PLUGINS)
+
+
+def timeout_s(argument: float | None = None) -> float:
+    """How long a call may take, in seconds, > 0 and finite.
+
+    Raises:
+        InvalidInputError: The argument is not such a number.
+        ConfigurationError: The environment variable is not.
+    """
+    if argument is not None:
+        if isinstance(argument, bool) or not isinstance(argument, int | float) or not _positive(argument):
+            raise InvalidInputError(
+                f"A timeout is a positive, finite number of seconds, not {argument!r}.",
+                hint="Leave it out for the default.",
+            )
+        return float(argument)
+    text = variable(TIMEOUT)
+    if text is None:
+        return DEFAULT_TIMEOUT_S
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not _positive(seconds):
+        raise ConfigurationError(
+            f"The environment variable {TIMEOUT} is {text!r}.",
+            why="It must be a positive, finite number of seconds.",
+            hint=f"Set it to {DEFAULT_TIMEOUT_S:g}, for instance, or unset it.",
+        )
+    return seconds
+
+
+def settings(*, timeout: float | None = None) -> tuple[Setting, ...]:
+    """Every setting with its value and source; `timeout` is the argument that a caller gave, if any."""
+    answers = (
+        ("config_dir", CONFIG_DIR, config_dir()),
+        ("data_dir", DATA_DIR, data_dir()),
+        ("plugins", PLUGINS, plugin_allowlist()),
+        ("disabled plugins", DISABLE_PLUGINS, plugin_blocklist()),
+    )
+    found = [
+        Setting(name=name, value=value, source=_source(setting_variable))
+        for name, setting_variable, value in answers
+    ]
+    source = "argument" if timeout is not None else _source(TIMEOUT)
+    return (*found, Setting(name="timeout_s", value=timeout_s(timeout), source=source))
+
+
+def _source(name: str) -> str:
+    return f"environment ({name})" if variable(name) else "default"
+
+
+def _positive(number: float) -> bool:
+    return math.isfinite(number) and number > 0
+
+
+def _names(name: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in (variable(name) or "").split(",") if part.strip())
+
+
+def _directory(name: str, default: str) -> Path:
+    text = variable(name)
+    if text is None:
+        import platformdirs  # late: not needed when the variable is set
+
+        text = str(getattr(platformdirs, default)("qprovider", appauthor=False))
+    return Path(os.path.abspath(os.path.expanduser(text)))
