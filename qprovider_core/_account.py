@@ -84,9 +84,7 @@ class Account:
         """
         self._vendor.require(hook)
         connection = self._connect(deadline)
-        return self._vendor.call(
-            hook, connection=connection, account=self.ref, deadline=deadline, **arguments
-        )
+        return self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
 
     def ask(self, hook: str, *, timeout: float | None = None, **arguments: Any) -> Any:
         """Call a hook and wait for its answer, `timeout` seconds at most; then the call is abandoned.
@@ -97,9 +95,7 @@ class Account:
         self._vendor.require(hook)
         limit = config.timeout_s(timeout)
         deadline = Deadline.after(limit)
-        future = in_background(
-            lambda: self.call(hook, deadline=deadline, **arguments), f"{self.label}-{hook}"
-        )
+        future = in_background(lambda: self.call(hook, deadline=deadline, **arguments), f"{self.label}-{hook}")
         return self._await(future, deadline, limit, hook)
 
     def _await(self, future: Future[Any], deadline: Deadline, limit: float, hook: str) -> Any:
@@ -173,16 +169,14 @@ class Account:
                     hook="qprovider_list_backends",
                 )
             listing.set_result(tuple(answer))
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001  handed on to whoever waits for the listing
             listing.set_exception(exc)
         finally:
             with self._lock:
                 self._listing = None
         return listing.result()
 
-    def fetch_each(
-        self, hook: str, refs: Sequence[BackendRef], deadline: Deadline
-    ) -> dict[int, Future[Any]]:
+    def fetch_each(self, hook: str, refs: Sequence[BackendRef], deadline: Deadline) -> dict[int, Future[Any]]:
         """Ask for one facet of several backends, side by side; see `Lanes.map`."""
         extra = {"at": None} if hook == "qprovider_backend_properties" else {}
         return self._lanes.map(
@@ -194,11 +188,15 @@ class Account:
 
     def fetch_status(self, backend: BackendRef, timeout: float | None = None) -> BackendStatus:
         """A backend's status now."""
-        return self._required("qprovider_backend_status", backend=backend, timeout=timeout)
+        status: BackendStatus = self._required("qprovider_backend_status", backend=backend, timeout=timeout)
+        return status
 
     def fetch_configuration(self, backend: BackendRef, timeout: float | None = None) -> BackendConfiguration:
         """What a backend can run."""
-        return self._required("qprovider_backend_configuration", backend=backend, timeout=timeout)
+        configuration: BackendConfiguration = self._required(
+            "qprovider_backend_configuration", backend=backend, timeout=timeout
+        )
+        return configuration
 
     def fetch_properties(
         self, backend: BackendRef, at: datetime | None = None, timeout: float | None = None
@@ -254,7 +252,7 @@ class Account:
 
         return choose_least_busy([self], backends, **criteria)
 
-    def jobs(self, **query: Any) -> JobList:
+    def jobs(self, **query: Any) -> JobList[Job]:
         """This account's jobs as the vendor lists them, newest first; see `qprovider_core.jobs.list_jobs`."""
         from qprovider_core._job import list_jobs  # late: jobs need Qiskit
 

@@ -168,10 +168,8 @@ class AccountStore:
             return False
         with self._file.changing() as document:
             accounts = document["accounts"].get(provider, {})
-            default = _default_name(document, provider)
             entry = accounts.pop(name, None)
-            if default == name:
-                default = next(iter(accounts)) if len(accounts) == 1 else None
+            default = _default_name(document, provider)
             document["defaults"].pop(provider, None)
             if default is not None:
                 document["defaults"][provider] = default

@@ -298,9 +298,7 @@ def _replace(paths: Sequence[Path], data: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    if hasattr(
-        os, "O_DIRECTORY"
-    ):  # elsewhere a directory cannot be opened, and the rename is the best there is
+    if hasattr(os, "O_DIRECTORY"):  # elsewhere a directory cannot be opened: the rename is the best there is
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(fd)

@@ -5,21 +5,30 @@ from __future__ import annotations
 import importlib
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
+from qiskit import transpile
 from qiskit.providers import BackendV2, Options
-from qiskit.transpiler import Target
+from qiskit.transpiler import Target, TranspilerError
 
 from qprovider_core import config
 from qprovider_core._account import Account, failure_text
-from qprovider_core._checks import checked_circuits, checked_options, checked_pubs, checked_shots
+from qprovider_core._checks import (
+    check_width,
+    checked_circuits,
+    checked_name,
+    checked_options,
+    checked_pubs,
+    checked_shots,
+    checked_tags,
+)
 from qprovider_core._concurrency import Lanes
 from qprovider_core._job import Job, make_job
 from qprovider_core._target import build_target
-from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, UnknownBackendError
+from qprovider_core.errors import CircuitError, DeadlineError, InvalidInputError, PluginError, UnknownBackendError
 from qprovider_core.query import UNFETCHED, View
 from qprovider_core.records import (
     BackendConfiguration,
@@ -159,9 +168,7 @@ class Backend(BackendV2):
         """The vendor's default settings; None where it has none."""
         if not self._account.supports("qprovider_backend_defaults"):
             return None
-        answer: Mapping[str, Any] | None = self._account.ask(
-            "qprovider_backend_defaults", backend=self.info.ref
-        )
+        answer: Mapping[str, Any] | None = self._account.ask("qprovider_backend_defaults", backend=self.info.ref)
         return answer
 
     def faulty_qubits(self) -> list[int]:
@@ -199,6 +206,30 @@ class Backend(BackendV2):
 
     # -- running ------------------------------------------------------------------------------------------
 
+    def transpile(self, circuits: Any, optimization_level: int | None = None, **options: Any) -> Any:
+        """Qiskit's `transpile` for this backend, with its errors explained.
+
+        Args:
+            circuits: A circuit or a list of them.
+            optimization_level, options: As Qiskit's `transpile` takes them.
+        Raises:
+            CircuitError: The circuit cannot be made to fit this backend.
+        """
+        checked = checked_circuits(circuits)
+        for index, circuit in enumerate(checked):
+            check_width(self, circuit, index)
+        try:
+            return transpile(circuits, self, optimization_level=optimization_level, **options)
+        except TranspilerError as exc:
+            faulty = self.faulty_qubits()
+            broken = f" Its calibration marks qubits {faulty} as faulty." if faulty else ""
+            raise CircuitError(
+                f"The circuit cannot be made to fit {self.full_name}.",
+                why=f"Qiskit says: {exc.message}.{broken}".replace("..", "."),
+                hint="Use optimization_level=1 or more, which chooses qubits that work and are connected, "
+                "or choose a larger backend.",
+            ) from exc
+
     def run(
         self,
         run_input: Any,
@@ -235,8 +266,8 @@ class Backend(BackendV2):
             pubs=checked_pubs(self, circuits, number, parameter_binds),
             memory=bool(self._option("memory", memory)),
             options=chosen,
-            tags=_checked_tags(self._option("job_tags", job_tags), self._account.spec.max_tags),
-            name=_checked_name(name),
+            tags=checked_tags(self._option("job_tags", job_tags), self._account.spec.max_tags),
+            name=checked_name(name),
             key=uuid.uuid4().hex,
         )
         return self._submit(request)
@@ -272,25 +303,6 @@ class Backend(BackendV2):
     def __repr__(self) -> str:
         size = f", {self.info.num_qubits} qubits" if self.info.num_qubits is not None else ""
         return f"<{type(self).__name__} {self.full_name}{size}>"
-
-
-def _checked_tags(tags: Any, most: int | None) -> tuple[str, ...]:
-    if tags is None:
-        return ()
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidInputError(f"job_tags is a list of texts, not {tags!r}.")
-    checked = tuple(tags)
-    if not all(isinstance(tag, str) and tag for tag in checked):
-        raise InvalidInputError(f"job_tags is a list of non-empty texts, not {list(checked)!r}.")
-    if most is not None and len(checked) > most:
-        raise InvalidInputError(f"This vendor takes at most {most} tags a job; there are {len(checked)}.")
-    return checked
-
-
-def _checked_name(name: Any) -> str | None:
-    if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidInputError(f"A job's name is a non-empty text, not {name!r}.")
-    return name
 
 
 def make_backend(account: Account, view: View, as_of: datetime) -> Backend:
@@ -349,7 +361,10 @@ def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
             asked.append(position)
     reasons: dict[str, str] = {}
     answers = Lanes(16).map(
-        lambda position: items[position].status(), asked, Deadline.after(config.timeout_s(timeout_s)), "status"
+        lambda position: items[position].status(),
+        asked,
+        Deadline.after(config.timeout_s(timeout_s)),
+        "status",
     )
     for index, position in enumerate(asked):
         name, future = _name_of(items[position]), answers.get(index)
@@ -360,8 +375,10 @@ def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
             reasons[name] = f"its status could not be had: {failure_text(exc)}"
         else:
             status = future.result()
-            facts[position] = tuple(
-                getattr(status, field, None) for field in ("operational", "pending_jobs", "status_msg")
+            facts[position] = (
+                getattr(status, "operational", None),
+                getattr(status, "pending_jobs", None),
+                getattr(status, "status_msg", None),
             )
     for position in list(facts):
         operational, _, message = facts[position]

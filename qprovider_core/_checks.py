@@ -41,9 +41,7 @@ def checked_circuits(run_input: Any) -> list[QuantumCircuit]:
         raise CircuitError("There is no circuit to run: the list is empty.")
     for index, circuit in enumerate(circuits):
         if not isinstance(circuit, QuantumCircuit):
-            raise CircuitError(
-                f"Item {index} is a {type(circuit).__name__}, not a QuantumCircuit.", index=index
-            )
+            raise CircuitError(f"Item {index} is a {type(circuit).__name__}, not a QuantumCircuit.", index=index)
     return circuits
 
 
@@ -83,6 +81,27 @@ def checked_options(options: Mapping[str, Any], known: Iterable[str], common: It
     return {name: value for name, value in options.items() if value is not None}
 
 
+def checked_tags(tags: Any, most: int | None) -> tuple[str, ...]:
+    """A job's tags: a list of texts, as many as the vendor takes."""
+    if tags is None:
+        return ()
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidInputError(f"Tags are a list of texts, not {tags!r}.")
+    checked = tuple(tags)
+    if not all(isinstance(tag, str) and tag for tag in checked):
+        raise InvalidInputError(f"Tags are a list of non-empty texts, not {list(checked)!r}.")
+    if most is not None and len(checked) > most:
+        raise InvalidInputError(f"This vendor takes at most {most} tags a job; there are {len(checked)}.")
+    return checked
+
+
+def checked_name(name: Any) -> str | None:
+    """A job's name: a text, or None."""
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidInputError(f"A job's name is a non-empty text, not {name!r}.")
+    return name
+
+
 def checked_pubs(
     backend: Backend, circuits: Sequence[QuantumCircuit], shots: int, parameter_binds: Any
 ) -> tuple[SamplePub, ...]:
@@ -108,12 +127,28 @@ def checked_pubs(
     )
 
 
+def check_width(backend: Backend, circuit: QuantumCircuit, index: int) -> None:
+    """Refuse a circuit that has more qubits than the backend."""
+    width = backend.num_qubits
+    if width is not None and circuit.num_qubits > width:
+        raise CircuitError(
+            f"{_label(circuit, index)} has {circuit.num_qubits} qubits; {backend.full_name} has {width}.",
+            index=index,
+            hint="Choose a larger backend: qp.least_busy(min_num_qubits="
+            f"{circuit.num_qubits}), or `qprovider backends --min-qubits {circuit.num_qubits}`.",
+        )
+
+
+def _label(circuit: QuantumCircuit, index: int) -> str:
+    return f"Circuit {index} ({circuit.name!r})"
+
+
 class _Fit:
     """Checks circuits against one backend, remembering what it has seen: circuits repeat their gates."""
 
     def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.name = backend.full_name
-        self.width = backend.num_qubits
         self.target: Target = backend.target
         self.faulty = set(backend.faulty_qubits())
         extra = backend.configuration().supported_instructions or ()
@@ -129,14 +164,8 @@ class _Fit:
     def check(self, circuit: QuantumCircuit, index: int) -> None:
         if id(circuit) in self.done:
             return
-        label = f"Circuit {index} ({circuit.name!r})"
-        if self.width is not None and circuit.num_qubits > self.width:
-            raise CircuitError(
-                f"{label} has {circuit.num_qubits} qubits; {self.name} has {self.width}.",
-                index=index,
-                hint="Choose a larger backend: qp.least_busy(min_num_qubits="
-                f"{circuit.num_qubits}), or `qprovider backends --min-qubits {circuit.num_qubits}`.",
-            )
+        label = _label(circuit, index)
+        check_width(self.backend, circuit, index)
         names = set(circuit.count_ops())
         if not _measures(circuit):
             raise CircuitError(
@@ -149,9 +178,7 @@ class _Fit:
             self._check_places(circuit, places, label, index)
         self.done.add(id(circuit))
 
-    def _check_places(
-        self, circuit: QuantumCircuit, places: Mapping[Any, int], label: str, index: int
-    ) -> None:
+    def _check_places(self, circuit: QuantumCircuit, places: Mapping[Any, int], label: str, index: int) -> None:
         for instruction in circuit.data:
             name = instruction.operation.name
             qubits = tuple(places[qubit] for qubit in instruction.qubits)
@@ -193,9 +220,7 @@ def _measures(circuit: QuantumCircuit) -> bool:
     if "measure" in circuit.count_ops():
         return True
     return any(
-        _measures(block)
-        for instruction in circuit.data
-        for block in getattr(instruction.operation, "blocks", ())
+        _measures(block) for instruction in circuit.data for block in getattr(instruction.operation, "blocks", ())
     )
 
 
@@ -221,9 +246,7 @@ def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple
     if isinstance(binds, Mapping):
         binds = [binds]
     if not isinstance(binds, Sequence) or not all(isinstance(one, Mapping) for one in binds):
-        raise InvalidInputError(
-            f"parameter_binds is a list of mappings from parameters to values, not {binds!r}."
-        )
+        raise InvalidInputError(f"parameter_binds is a list of mappings from parameters to values, not {binds!r}.")
     if any(_is_list(value) for one in binds for value in one.values()):
         if len(binds) != len(circuits):
             raise InvalidInputError(

@@ -25,7 +25,7 @@ def in_background(work: Callable[[], T], name: str) -> Future[T]:
     def run() -> None:
         try:
             answer = work()
-        except BaseException as exc:  # SystemExit too: the waiting thread decides what it means
+        except BaseException as exc:  # noqa: BLE001  SystemExit too: the waiting thread decides what it means
             future.set_exception(exc)
         else:
             future.set_result(answer)
@@ -65,7 +65,7 @@ class Lanes:
                         return
                     try:
                         futures[position].set_result(work(item))
-                    except BaseException as exc:
+                    except BaseException as exc:  # noqa: BLE001  handed on to the caller
                         futures[position].set_exception(exc)
                     finished.release()
             finally:

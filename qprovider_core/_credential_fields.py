@@ -66,7 +66,7 @@ def credential_fields(spec: ProviderSpec) -> tuple[CredentialField, ...]:
     try:
         hints = get_type_hints(spec.credentials)
         attributes = attrs.fields(spec.credentials)
-    except (NameError, TypeError, AttributeError) as exc:
+    except (NameError, TypeError, ValueError) as exc:
         raise _unreadable(spec, f"{type(exc).__name__}: {exc}") from exc
     fields = []
     for attribute in attributes:

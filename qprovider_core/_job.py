@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import attrs
 from qiskit.providers import JobStatus, JobV1
 
 from qprovider_core._account import Account, failure_text
+from qprovider_core._checks import checked_options, checked_tags
 from qprovider_core._lists import JobList, QueryError
 from qprovider_core._result import LazyResult, check_result
 from qprovider_core.errors import (
@@ -23,6 +24,7 @@ from qprovider_core.errors import (
     QProviderError,
     ResultError,
     TransportError,
+    UnknownJobError,
 )
 from qprovider_core.records import (
     BackendProperties,
@@ -85,6 +87,7 @@ class Job(JobV1):
     ) -> None:
         super().__init__(backend, info.id)
         self._account = account
+        self._handle = backend
         self._request = request
         self.info = info
         self._lock = threading.Lock()
@@ -97,14 +100,13 @@ class Job(JobV1):
 
     def backend(self) -> Backend:
         """The backend it was sent to."""
-        if self._backend is None:
+        if self._handle is None:
             if self.info.backend is None:
                 raise ResultError(
                     f"The vendor does not say on which backend job {self.info.id} ran.", job_id=self.info.id
                 )
-            self._backend = self._account.get_backend(self.info.backend, instance=self.info.instance)
-        handle: Backend = self._backend
-        return handle
+            self._handle = self._account.get_backend(self.info.backend, instance=self.info.instance)
+        return self._handle
 
     def submit(self) -> None:
         """Jobs are submitted by `Backend.run`; a handle is of a job that was."""
@@ -210,8 +212,8 @@ class Job(JobV1):
         pubs = self._sample_pubs()
         return LazyResult(
             check_result(record, pubs, info.id),
-            backend_name=info.backend or (self._backend.name if self._backend else None),
-            backend_version=self._backend.backend_version if self._backend else None,
+            backend_name=info.backend or (self._handle.name if self._handle else None),
+            backend_version=self._handle.backend_version if self._handle else None,
             job_id=info.id,
             pubs=pubs,
         )
@@ -256,12 +258,11 @@ class Job(JobV1):
         """The user's tags."""
         return list(self.info.tags)
 
-    def update_tags(self, tags: list[str]) -> None:
+    def update_tags(self, tags: Iterable[str]) -> None:
         """Replace the tags."""
-        if isinstance(tags, str) or not all(isinstance(tag, str) and tag for tag in tags):
-            raise InvalidInputError(f"Tags are a list of non-empty texts, not {tags!r}.")
-        self._account.ask("qprovider_update_job_tags", job=self.ref, tags=tuple(tags))
-        self.info = attrs.evolve(self.info, tags=tuple(tags))
+        checked = checked_tags(tags, self._account.spec.max_tags)
+        self._account.ask("qprovider_update_job_tags", job=self.ref, tags=checked)
+        self.info = attrs.evolve(self.info, tags=checked)
 
     def usage(self) -> JobUsage | None:
         """Quantum time used, where the vendor tells it."""
@@ -298,13 +299,15 @@ class Job(JobV1):
 
     def __repr__(self) -> str:
         where = self.info.backend or "unknown backend"
-        return f"<{type(self).__name__} {self.info.id} on {self._account.provider}:{where}, {self.info.state.value}>"
+        return (
+            f"<{type(self).__name__} {self.info.id} on {self._account.provider}:{where}, {self.info.state.value}>"
+        )
 
 
 def _pause(elapsed_s: float, shortest_s: float, failures: int) -> float:
     """Seconds until the next look: a share of the time waited, longer after failures, never in step with others."""
     pause = max(shortest_s, _PAUSE_SHARE * elapsed_s, 0.5 * 2**failures if failures else 0.0)
-    return min(pause, _LONGEST_PAUSE_S) * random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
+    return min(pause, _LONGEST_PAUSE_S) * random.uniform(0.9, 1.1)
 
 
 def _check_timeout(timeout: Any) -> None:
@@ -330,8 +333,6 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
         raise InvalidInputError(f"A job's id is a text, not {job_id!r}.")
     info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
     if info is None:
-        from qprovider_core.errors import UnknownJobError
-
         raise UnknownJobError(job_id, what=f"{account.label} has no job {job_id!r}.")
     return make_job(account, info)
 
@@ -346,8 +347,6 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
     known = {field.name for field in attrs.fields(JobQuery)}
-    from qprovider_core._checks import checked_options
-
     wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
     found: dict[str, JobInfo] = {}
     errors: list[QueryError] = []
@@ -365,8 +364,6 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
     except QProviderError as exc:
         if not found:
             raise
-        errors.append(
-            QueryError(provider=account.provider, account=account.name, reason=failure_text(exc))
-        )
+        errors.append(QueryError(provider=account.provider, account=account.name, reason=failure_text(exc)))
     infos = list(found.values())[:limit]
     return JobList([make_job(account, info) for info in infos], errors=errors, as_of=as_of)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
-from qprovider_core.query import Rejected
+from qprovider_core.query import Rejections
 from qprovider_core.records._base import Record
 from qprovider_core.records.backends import BackendInfo
 
@@ -100,12 +100,12 @@ class BackendList(AnswerList[T]):
         errors: Iterable[QueryError] = (),
         notes: Iterable[str] = (),
         as_of: datetime | None = None,
-        rejected: Iterable[Rejected] = (),
+        rejected: Rejections | None = None,
         requests: Mapping[str, int] | None = None,
         query: str = "",
     ) -> None:
         super().__init__(items, errors=errors, notes=notes, as_of=as_of)
-        self.rejected = list(rejected)
+        self.rejected = rejected if rejected is not None else Rejections()
         self.requests = dict(requests or {})
         self._query = query
 

@@ -234,7 +234,7 @@ class Provider:
             getattr(manager.hook, hook)(**arguments)
         except KeyboardInterrupt:
             raise
-        except BaseException as exc:  # a plugin may raise anything, SystemExit and GeneratorExit too
+        except BaseException as exc:  # noqa: BLE001  a plugin may raise anything, SystemExit and GeneratorExit too
             outer = exc
         finally:
             witness.pop()
@@ -332,7 +332,8 @@ class _Loaded:
 def _examine(name: str, plugin: object, info: PluginInfo) -> _Loaded:
     """Check a plugin by itself: wrong arguments, unknown hooks, forgotten marks."""
     manager = _manager([(name, plugin)])
-    hooks, wrappers = set(), set()
+    hooks: set[str] = set()
+    wrappers: set[str] = set()
     for hook in HOOKS:
         for impl in getattr(manager.hook, hook).get_hookimpls():
             (wrappers if impl.wrapper or impl.hookwrapper else hooks).add(hook)
@@ -465,14 +466,12 @@ class Registry:
 
     def _entries(self) -> list[EntryPoint]:
         allowed, blocked = config.plugin_allowlist(), config.plugin_blocklist()
-        entries = []
+        entries: list[EntryPoint] = []
         for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):
             if entry.name in blocked or (allowed is not None and entry.name not in allowed):
                 setting = "QPROVIDER_DISABLE_PLUGINS" if entry.name in blocked else "QPROVIDER_PLUGINS"
                 info = _entry_info(entry)
-                self._infos[entry.name] = attrs.evolve(
-                    info, status="blocked", reason=f"left out by {setting}"
-                )
+                self._infos[entry.name] = attrs.evolve(info, status="blocked", reason=f"left out by {setting}")
             elif any(entry.name == other.name for other in entries):
                 taken = _entry_info(entry)
                 self._infos[f"{entry.name} ({taken.distribution or entry.value})"] = attrs.evolve(
@@ -534,7 +533,7 @@ def _entry_info(entry: EntryPoint) -> PluginInfo:
     dist = entry.dist
     return PluginInfo(
         name=entry.name,
-        distribution=dist.metadata.get("Name") if dist else None,
+        distribution=dist.name if dist else None,
         version=dist.version if dist else None,
     )
 

@@ -80,7 +80,6 @@ def _dynamic_in_listing(info: BackendInfo) -> bool | None:
     return True if info.features and "dynamic_circuits" in info.features else None
 
 
-
 # Names that differ between facets: (facet, field) after the place the name itself gives.
 _ELSEWHERE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "num_qubits": (("configuration", "n_qubits"),),

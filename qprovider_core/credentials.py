@@ -41,6 +41,7 @@ __all__ = [
     "delete_account",
     "resolve_account",
     "resolve_all",
+    "resolve_unsaved",
     "save_account",
     "saved_accounts",
     "set_default_account",
@@ -146,6 +147,13 @@ def resolve_all(spec: ProviderSpec, store: AccountStore | None = None) -> list[R
     return distinct
 
 
+def resolve_unsaved(spec: ProviderSpec) -> ResolvedAccount | None:
+    """The account of a provider that needs nothing saved or set; None for any other."""
+    if spec.credentials is not None and missing_fields(spec, {}):
+        return None
+    return _resolved(spec, DEFAULT, {}, _NOT_NEEDED)
+
+
 def save_account(
     provider: str,
     *,
@@ -231,9 +239,7 @@ def _masked(account: SavedAccount) -> SavedAccount:
     The file says so itself, but one that was written by hand may have a token among the plain fields.
     """
     try:
-        secret = {
-            field.name for field in credential_fields(_registry().spec(account.provider)) if field.secret
-        }
+        secret = {field.name for field in credential_fields(_registry().spec(account.provider)) if field.secret}
     except QProviderError:  # not installed, or its class cannot be read: the file's word stands
         return account
     fields = {
@@ -295,9 +301,7 @@ def _broken(spec: ProviderSpec, name: str, source: str, error: QProviderError) -
     return ResolvedAccount(ref=ref, credentials=None, source=source, error=error)
 
 
-def _unknown(
-    spec: ProviderSpec, name: str, saved: list[SavedAccount], environment: bool
-) -> UnknownAccountError:
+def _unknown(spec: ProviderSpec, name: str, saved: list[SavedAccount], environment: bool) -> UnknownAccountError:
     choices = [account.name for account in saved] + [ENVIRONMENT] * environment
     if spec.credentials is None:
         choices = [DEFAULT]

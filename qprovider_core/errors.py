@@ -64,9 +64,7 @@ class ConfigurationError(QProviderError):
 class AccountsFileError(ConfigurationError):
     """The accounts file cannot be used. It is left as it is."""
 
-    def __init__(
-        self, what: str, *, path: str = "", why: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, path: str = "", why: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, why=why, hint=hint)
         self.path = path
 
@@ -74,9 +72,7 @@ class AccountsFileError(ConfigurationError):
 class NoAccountError(ConfigurationError):
     """The provider needs credentials, and there are none: no argument, variable or saved account."""
 
-    def __init__(
-        self, what: str, *, provider: str = "", why: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, provider: str = "", why: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, why=why, hint=hint)
         self.provider = provider
 
@@ -164,9 +160,7 @@ class ResponseError(QProviderError):
         path: Where in the answer, such as ``qubits[3].t1.value``; empty for the whole.
     """
 
-    def __init__(
-        self, what: str, *, path: str = "", why: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, path: str = "", why: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, why=why, hint=hint)
         self.path = path
 

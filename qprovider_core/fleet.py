@@ -1,4 +1,4 @@
-"""All accounts at once: who is asked, concurrently, until when, and what came of it.
+"""All accounts at once: who is asked, and what users call.
 
 An answer is never all or nothing: what came in time is in the list, the rest is in `.errors`.
 """
@@ -6,41 +6,32 @@ An answer is never all or nothing: what came in time is in the list, the rest is
 from __future__ import annotations
 
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from qprovider_core import config
 from qprovider_core._account import Account, failure_text
-from qprovider_core._concurrency import in_background
+from qprovider_core._lanes import Answer, ask, query_error
 from qprovider_core._lists import BackendList, QueryError
 from qprovider_core._plugins import Provider, registry
-from qprovider_core.attributes import FACET_HOOKS
-from qprovider_core.credentials import ResolvedAccount, resolve_account, resolve_all
+from qprovider_core.credentials import ResolvedAccount, resolve_account, resolve_all, resolve_unsaved
 from qprovider_core.errors import (
-    AccountsFileError,
     InvalidInputError,
     NoAccountError,
     QProviderError,
     UnknownAccountError,
     UnknownBackendError,
+    near_matches,
 )
-from qprovider_core.query import BackendQuery, Rejected, View, is_pattern, sift, sift_views, wildcard
-from qprovider_core.records import BackendInfo, Deadline
-from qprovider_core.selection import RUNS, least_busy_info, nothing_runs, pick
+from qprovider_core.query import BackendQuery, Rejections, View, is_pattern, wildcard
+from qprovider_core.records import BackendInfo
+from qprovider_core.selection import least_busy_info, nothing_runs, pick
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
-
-# A lane that is fetching facets ends itself at its deadline; this is how long its answer may take to arrive.
-_GRACE_S = 0.05
-_RENAMED = frozenset({"provider", "account", "full_name"})
 
 
 # ------------------------------------------------------------------------------------------- who is asked
@@ -85,18 +76,17 @@ class Fleet:
         accounts: list[Account] = []
         notes: list[str] = []
         for vendor in vendors:
-            try:
-                found = _resolve(vendor)
-            except NoAccountError as exc:
-                found = []
-                if provider is None:
-                    notes.append(f"{vendor.spec.name}: no account. {exc.hint or ''}".rstrip())
+            found, problem = _resolve(vendor)
+            if isinstance(problem, NoAccountError) and provider is None:
+                name = vendor.spec.name
+                notes.append(f"{name}: no account; add one with `qprovider accounts add {name}`")
+            elif problem is not None:
+                errors.append(query_error(vendor.spec.name, None, problem))
+            for resolved in found:
+                if resolved.error is not None:
+                    errors.append(query_error(vendor.spec.name, resolved.ref.name, resolved.error))
                 else:
-                    errors.append(_error(vendor.spec.name, None, exc))
-            except QProviderError as exc:
-                found = []
-                errors.append(_error(vendor.spec.name, None, exc))
-            accounts += [self.account(vendor, resolved) for resolved in found]
+                    accounts.append(self.account(vendor, resolved))
         if account is not None:
             accounts = _named(accounts, account)
         return _Party(tuple(accounts), tuple(errors), tuple(notes))
@@ -139,17 +129,19 @@ def _vendors(wanted: str | Iterable[str] | None) -> tuple[list[Provider], list[Q
     return [known[name] for name in dict.fromkeys(names)], errors
 
 
-def _resolve(vendor: Provider) -> list[ResolvedAccount]:
+def _resolve(vendor: Provider) -> tuple[list[ResolvedAccount], QProviderError | None]:
+    """A vendor's accounts, and what is wrong with them as a whole."""
     try:
         found = resolve_all(vendor.spec)
-    except AccountsFileError:
-        # A damaged file must not hide a vendor that needs nothing of it; for the others it is reported.
-        if vendor.spec.credentials is not None:
-            raise
-        found = [resolve_account(vendor.spec)]
-    if not found:
-        resolve_account(vendor.spec)  # raises NoAccountError, which says how to add one
-    return found
+        if not found:
+            resolve_account(vendor.spec)  # raises NoAccountError, which says how to add one
+    except NoAccountError as exc:
+        return [], exc
+    except QProviderError as exc:
+        # A damaged accounts file must not hide a vendor that can do without one.
+        unsaved = resolve_unsaved(vendor.spec)
+        return ([unsaved] if unsaved else []), exc
+    return found, None
 
 
 def _named(accounts: list[Account], wanted: str | Iterable[str]) -> list[Account]:
@@ -162,19 +154,6 @@ def _named(accounts: list[Account], wanted: str | Iterable[str]) -> list[Account
     return [account for account in accounts if any(test(account.name) for test in tests)]
 
 
-def _error(
-    provider: str, account: str | None, exc: BaseException, elapsed_s: float | None = None
-) -> QueryError:
-    return QueryError(
-        provider=provider,
-        account=account,
-        reason=failure_text(exc),
-        hint=exc.hint if isinstance(exc, QProviderError) else None,
-        elapsed_s=elapsed_s,
-        error=type(exc).__name__,
-    )
-
-
 _fleet = Fleet()
 
 
@@ -183,191 +162,16 @@ def fleet() -> Fleet:
     return _fleet
 
 
-# ------------------------------------------------------------------------------------------- one account's lane
+# ------------------------------------------------------------------------------------- answers as lists
 
 
-@attrs.define
-class _Lane:
-    """What one account answered to a query."""
-
-    account: Account
-    views: list[View] = attrs.field(factory=list)
-    rejected: list[Rejected] = attrs.field(factory=list)
-    errors: list[QueryError] = attrs.field(factory=list)
-    requests: Counter[str] = attrs.field(factory=Counter)
-
-
-def _run_lane(account: Account, query: BackendQuery, deadline: Deadline, running: bool, prefix: str) -> _Lane:
-    """List, leave out what is garbage, sift, and stamp what is left."""
-    started = time.monotonic()
-    lane = _Lane(account)
-    lane.requests["info"] += 1
-    sound = _sound(lane, account.fetch_list(deadline), prefix)
-    touched = {attribute.name for criterion in query.criteria for attribute in criterion.attributes()}
-    if touched & _RENAMED:  # rare: else only the survivors are worth stamping
-        sound = [_stamp(info, account, prefix) for info in sound]
-    available = {facet for facet, hook in FACET_HOOKS.items() if account.supports(hook)}
-    fetch = partial(_fetch, lane, deadline=deadline, started=started)
-    lane.views, lane.rejected[len(lane.rejected) :] = sift(query, sound, fetch, available, prefix)
-    for view in lane.views:
-        view.info = _stamp(view.info, account, prefix)
-    _tell_apart(lane.views)
-    if running:
-        lane.views, busy = sift_views([RUNS], lane.views, fetch, prefix)
-        lane.rejected += busy
-    return lane
-
-
-def _sound(lane: _Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]:
-    """The records that can be used; the others are rejected one by one, and the vendor's row says so."""
-    sound: list[BackendInfo] = []
-    seen: set[tuple[str, str | None]] = set()
-    bad: list[Rejected] = []
-    for record in listed:
-        if not isinstance(record, BackendInfo):
-            what = f"not a BackendInfo but a {type(record).__name__}"
-            bad.append(Rejected(BackendInfo(name="(unreadable)"), f"{prefix}(unreadable)", what))
-            continue
-        flaw = record.flaws()
-        key = (record.name, record.instance)
-        if flaw is None and key in seen:
-            flaw = "listed twice; the first one counts"
-        if flaw is None:
-            seen.add(key)
-            sound.append(record)
-        else:
-            shown = record.name[:40] if isinstance(record.name, str) and record.name else "(unnamed)"
-            bad.append(Rejected(record, prefix + shown, flaw))
-    if bad:
-        lane.rejected += bad
-        first = bad[0]
-        count = "one backend" if len(bad) == 1 else f"{len(bad)} backends"
-        lane.errors.append(
-            QueryError(
-                provider=lane.account.provider,
-                account=lane.account.name,
-                reason=f"{count} left out as unusable; {first.name.removeprefix(prefix)}: {first.reason}",
-                error="ResponseError",
-            )
-        )
-    return sound
-
-
-def _stamp(info: BackendInfo, account: Account, prefix: str) -> BackendInfo:
-    return attrs.evolve(
-        info, provider=account.provider, account=account.name, full_name=f"{prefix}{info.name}"
-    )
-
-
-def _tell_apart(views: list[View]) -> None:
-    """Put the instance behind names that live in several."""
-    names = Counter(view.info.name for view in views)
-    for view in views:
-        if names[view.info.name] > 1 and view.info.instance:
-            view.info = attrs.evolve(view.info, full_name=f"{view.info.full_name}@{view.info.instance}")
-
-
-def _fetch(lane: _Lane, facet: str, views: Sequence[View], *, deadline: Deadline, started: float) -> None:
-    """Put a facet into each view; one that fails or is late costs that backend only."""
-    account = lane.account
-    lane.requests[facet] += len(views)
-    answers = account.fetch_each(FACET_HOOKS[facet], [view.info.ref for view in views], deadline)
-    late = 0
-    for position, view in enumerate(views):
-        future = answers.get(position)
-        exc: BaseException | None = future.exception() if future is not None else None
-        if future is None:
-            late += 1
-            view.failures[facet] = f"its {facet} did not come in time"
-        elif exc is not None:
-            view.failures[facet] = f"its {facet} could not be had: {failure_text(exc)}"
-        setattr(view, facet, None if future is None or exc is not None else future.result())
-    if late:
-        waited = time.monotonic() - started
-        reason = f"the {facet} of {late} of its backends did not come within {waited:.2g} s"
-        lane.errors.append(
-            QueryError(
-                provider=account.provider,
-                account=account.name,
-                reason=reason,
-                hint="Allow more time with timeout=.",
-                elapsed_s=waited,
-                error="DeadlineError",
-            )
-        )
-
-
-# --------------------------------------------------------------------------------------------- all of them
-
-
-@attrs.frozen
-class _Answer:
-    found: tuple[tuple[Account, View], ...]
-    errors: tuple[QueryError, ...]
-    rejected: tuple[Rejected, ...]
-    requests: Counter[str]
-    as_of: datetime
-
-
-def _ask(
-    accounts: Sequence[Account],
-    query: BackendQuery,
-    *,
-    timeout: float | None,
-    vendor_timeout: float | None = None,
-    running: bool = False,
-) -> _Answer:
-    """Ask all accounts side by side; each has `vendor_timeout` seconds, all together `timeout`."""
-    total_s = config.timeout_s(timeout)
-    each_s = total_s if vendor_timeout is None else min(total_s, config.timeout_s(vendor_timeout))
-    as_of, started = datetime.now(UTC), time.monotonic()
-    deadline = Deadline.after(each_s)
-    several = {name for name, n in Counter(account.provider for account in accounts).items() if n > 1}
-    lanes: list[tuple[Account, Future[_Lane]]] = []
-    for account in accounts:
-        prefix = f"{account.name}/" if account.provider in several else ""
-        work = partial(_run_lane, account, query, deadline, running, f"{prefix}{account.provider}:")
-        lanes.append((account, in_background(work, f"{account.label}-query")))
-    found: list[tuple[Account, View]] = []
-    errors: list[QueryError] = []
-    rejected: list[Rejected] = []
-    requests: Counter[str] = Counter()
-    for account, future in lanes:
-        try:
-            exc = future.exception(timeout=deadline.remaining_s() + _GRACE_S)
-        except TimeoutError:
-            elapsed = time.monotonic() - started
-            errors.append(
-                QueryError(
-                    provider=account.provider,
-                    account=account.name,
-                    reason=f"no answer within {each_s:g} s",
-                    hint="Allow more time with timeout=, or leave it out with provider=.",
-                    elapsed_s=elapsed,
-                    error="DeadlineError",
-                )
-            )
-            continue
-        if exc is not None:
-            errors.append(_error(account.provider, account.name, exc, time.monotonic() - started))
-            continue
-        lane = future.result()
-        found += [(account, view) for view in lane.views]
-        errors += lane.errors
-        rejected += lane.rejected
-        requests += lane.requests
-    return _Answer(tuple(found), tuple(errors), tuple(rejected), requests, as_of)
-
-
-def _prepare(
-    accounts: Iterable[Account], name: Any, where: str | None, criteria: dict[str, Any]
-) -> BackendQuery:
+def _prepare(accounts: Iterable[Account], name: Any, where: str | None, criteria: dict[str, Any]) -> BackendQuery:
     extra_fields = {field for account in accounts for field in account.spec.extra_fields}
     return BackendQuery.build(where=where, extra_fields=extra_fields, name=name, **criteria)
 
 
 def _split(criteria: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `_ask` out of a user's."""
+    """The keyword arguments of `ask` out of a user's."""
     return {key: criteria.pop(key, None) for key in ("timeout", "vendor_timeout")}
 
 
@@ -384,7 +188,7 @@ def query_records(
     """The records of these accounts' backends that satisfy the criteria."""
     limits = _split(criteria)
     query = _prepare(accounts, name, where, criteria)
-    answer = _ask(accounts, query, **limits)
+    answer = ask(accounts, query, **limits)
     return _listed([(view.info, view.info) for _, view in answer.found], answer, query, filters, party)
 
 
@@ -401,33 +205,31 @@ def query_handles(
     """Handles of these accounts' backends that satisfy the criteria."""
     limits = _split(criteria)
     query = _prepare(accounts, name, where, criteria)
-    answer = _ask(accounts, query, **limits)
+    answer = ask(accounts, query, **limits)
     made = [(_handle(account, view, answer.as_of), view.info) for account, view in answer.found]
     return _listed(made, answer, query, filters, party)
 
 
 def _listed(
     found: list[tuple[Any, BackendInfo]],
-    answer: _Answer,
+    answer: Answer,
     query: BackendQuery,
     filters: Callable[[Any], Any] | None,
     party: _Party | None,
 ) -> BackendList[Any]:
-    kept, dropped = _filtered(found, filters) if filters is not None else ([item for item, _ in found], [])
+    kept = [item for item, _ in found] if filters is None else _filtered(found, filters, answer.rejected)
     return BackendList(
         kept,
         errors=[*(party.errors if party else ()), *answer.errors],
         notes=party.notes if party else (),
         as_of=answer.as_of,
-        rejected=[*answer.rejected, *dropped],
+        rejected=answer.rejected,
         requests=answer.requests,
         query=str(query),
     )
 
 
-def _filtered(
-    found: list[tuple[Any, BackendInfo]], test: Callable[[Any], Any]
-) -> tuple[list[Any], list[Rejected]]:
+def _filtered(found: list[tuple[Any, BackendInfo]], test: Callable[[Any], Any], rejected: Rejections) -> list[Any]:
     """Apply the user's own predicate. One that fails on a backend rejects it, for some report less than others;
     one that fails on every backend is a mistake of its own, and raised."""
     if not callable(test):
@@ -435,23 +237,25 @@ def _filtered(
             f"filters takes a function of one backend, not {test!r}.",
             hint="Write filters=lambda backend: backend.num_qubits > 5.",
         )
-    kept, dropped = [], []
-    failure: Exception | None = None
+    kept = []
+    failures: list[Exception] = []
     for item, info in found:
         try:
-            if test(item):
-                kept.append(item)
-            else:
-                dropped.append(Rejected(info, info.full_name, "the filter said no"))
+            passed = test(item)
         except Exception as exc:  # noqa: BLE001  the user's own function may raise anything
-            failure = exc
-            dropped.append(Rejected(info, info.full_name, f"the filter raised {failure_text(exc)}"))
-    if failure is not None and not kept and len(dropped) == len(found):
+            failures.append(exc)
+            rejected.add(f"the filter raised {failure_text(exc)}", "", [info])
+            continue
+        if passed:
+            kept.append(item)
+        else:
+            rejected.add("the filter said no", "", [info])
+    if failures and len(failures) == len(found):
         raise InvalidInputError(
-            f"The filter failed on every backend: {failure_text(failure)}.",
+            f"The filter failed on every backend: {failure_text(failures[0])}.",
             hint="Correct the function given as filters=.",
-        ) from failure
-    return kept, dropped
+        ) from failures[0]
+    return kept
 
 
 def _handle(account: Account, view: View, as_of: datetime) -> Backend:
@@ -576,16 +380,15 @@ def choose_least_busy(
         return _least_busy_of(backends, **_split(criteria))
     limits = _split(criteria)
     query = _prepare(accounts, name, where, criteria)
-    answer = _ask(accounts, query, running=True, **limits)
-    found, rejected = answer.found, list(answer.rejected)
+    answer = ask(accounts, query, running=True, **limits)
+    found = answer.found
     if filters is not None and found:
         handles = [(_handle(account, view, answer.as_of), view.info) for account, view in found]
-        kept, dropped = _filtered(handles, filters)
-        rejected += dropped
-        found = tuple(pair for pair, (h, _) in zip(found, handles, strict=True) if any(h is k for k in kept))
+        kept = {id(handle) for handle in _filtered(handles, filters, answer.rejected)}
+        found = tuple(pair for pair, (h, _) in zip(found, handles, strict=True) if id(h) in kept)
     if not found:
         errors = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
-        raise nothing_runs({one.name: one.reason for one in rejected}, errors)
+        raise nothing_runs({one.name: one.reason for one in answer.rejected}, errors)
     best = pick([view for _, view in found])
     account = next(account for account, view in found if view is best)
     return _handle(account, best, answer.as_of)
@@ -640,7 +443,7 @@ def open_backend(
     timeout: float | None = None,
 ) -> Backend:
     """The one backend of that name among these accounts, with its configuration fetched."""
-    answer = _ask(accounts, BackendQuery(), timeout=timeout)
+    answer = ask(accounts, BackendQuery(), timeout=timeout)
     matches = _matching(answer.found, name, instance)
     if not matches and instance is None and "@" in name:
         bare, _, instance = name.rpartition("@")
@@ -659,16 +462,17 @@ def open_backend(
             what=f"Several backends are called {name!r}.",
             hint="Say which one: " + ", ".join(choices),
         )
-    everything = [view.info.full_name for _, view in answer.found]
-    bare_names = [view.info.name for _, view in answer.found]
+    full_names = {view.info.name: view.info.full_name for _, view in answer.found}
+    close = [full_names[bare] for bare in near_matches(name, full_names)]
     raise UnknownBackendError(
-        name, [*everything, *bare_names] if not everything else everything, why="\n".join(problems) or None
+        name,
+        full_names.values(),
+        why="\n".join(problems) or None,
+        hint=f"Did you mean {' or '.join(close)}?" if close else None,
     )
 
 
-def _matching(
-    found: Iterable[tuple[Account, View]], name: str, instance: str | None
-) -> list[tuple[Account, View]]:
+def _matching(found: Iterable[tuple[Account, View]], name: str, instance: str | None) -> list[tuple[Account, View]]:
     return [
         (account, view)
         for account, view in found

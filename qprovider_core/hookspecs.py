@@ -153,9 +153,7 @@ def qprovider_submit_job(
 
 
 @hookspec(firstresult=True)
-def qprovider_get_job(
-    connection: Any, job: JobRef, account: AccountRef, deadline: Deadline
-) -> JobInfo | None:
+def qprovider_get_job(connection: Any, job: JobRef, account: AccountRef, deadline: Deadline) -> JobInfo | None:
     """The job as it stands now. Called again and again while a user waits: make it cheap.
 
     A status word that you do not know is `JobState.UNKNOWN` with the word in `state_text`. Raise
@@ -164,9 +162,7 @@ def qprovider_get_job(
 
 
 @hookspec(firstresult=True)
-def qprovider_job_result(
-    connection: Any, job: JobRef, account: AccountRef, deadline: Deadline
-) -> JobResult | None:
+def qprovider_job_result(connection: Any, job: JobRef, account: AccountRef, deadline: Deadline) -> JobResult | None:
     """The result of a job that is DONE: one entry for each pub, in the request's order."""
 
 

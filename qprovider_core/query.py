@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -40,6 +40,9 @@ class _Unfetched:
 UNFETCHED: Final = _Unfetched()
 
 
+_NO_FAILURES: Final[Mapping[str, str]] = {}
+
+
 class View:
     """What is known of one backend while a query looks at it.
 
@@ -51,12 +54,14 @@ class View:
 
     __slots__ = ("configuration", "failures", "info", "properties", "status")
 
-    def __init__(self, info: BackendInfo, available: AbstractSet[str] = frozenset(FACETS)) -> None:
+    def __init__(
+        self, info: BackendInfo, status: Any = None, configuration: Any = None, properties: Any = None
+    ) -> None:
         self.info = info
-        self.status: Any = UNFETCHED if "status" in available else None
-        self.configuration: Any = UNFETCHED if "configuration" in available else None
-        self.properties: Any = UNFETCHED if "properties" in available else None
-        self.failures: dict[str, str] = {}
+        self.status = status
+        self.configuration = configuration
+        self.properties = properties
+        self.failures: Mapping[str, str] = _NO_FAILURES
 
     def value(self, attribute: Attribute) -> Any:
         """The attribute's value, None when not reported, or `Needs`."""
@@ -273,9 +278,7 @@ class BackendQuery:
     criteria: tuple[Criterion, ...] = ()
 
     @classmethod
-    def build(
-        cls, *, where: str | None = None, extra_fields: Iterable[str] = (), **criteria: Any
-    ) -> BackendQuery:
+    def build(cls, *, where: str | None = None, extra_fields: Iterable[str] = (), **criteria: Any) -> BackendQuery:
         """A query from keyword criteria (None: not given) and a query text.
 
         Raises:
@@ -305,42 +308,84 @@ def _refuse_contradictions(criteria: Mapping[str, Any]) -> None:
             )
 
 
+@attrs.frozen
 class Rejected:
-    """A backend that a query left out, and why; the reason is put into words when it is read.
-
-    A query may reject a hundred thousand, hence the plain class.
+    """A backend that a query left out.
 
     Attributes:
         info: Its record.
         name: As `get_backend` takes it.
-        criterion: The criterion it failed, as text; the reason itself where no criterion was at fault.
+        criterion: The criterion it failed, as text; None where none was at fault.
+        reason: Why, in words.
     """
 
-    __slots__ = ("_because", "_view", "info", "name")
-
-    def __init__(
-        self, info: BackendInfo, name: str, because: Criterion | str, view: View | None = None
-    ) -> None:
-        self.info = info
-        self.name = name
-        self._because = because
-        self._view = view
-
-    @property
-    def criterion(self) -> str:
-        return self._because if isinstance(self._because, str) else self._because.text
-
-    @property
-    def reason(self) -> str:
-        if isinstance(self._because, str):
-            return self._because
-        return self._because.reason(self._view or View(self.info, frozenset()))
+    info: BackendInfo
+    name: str
+    reason: str
+    criterion: str | None = None
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
 
+
+class Rejections(Sequence[Rejected]):
+    """The backends that a query left out. It may be a hundred thousand of them, so they are kept in groups by what
+    they failed, and put into words when they are looked at."""
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[Criterion | str, str, Sequence[View | BackendInfo]]] = []
+
+    def add(self, because: Criterion | str, prefix: str, items: Sequence[View | BackendInfo]) -> None:
+        """Put in backends that failed the same: a criterion, or a reason in words.
+
+        Args:
+            prefix: Goes before the names of those that are not stamped yet.
+        """
+        if items:
+            self._groups.append((because, prefix, items))
+
+    def extend(self, others: Rejections) -> None:
+        """Put in another query's."""
+        self._groups += others._groups
+
+    def __len__(self) -> int:
+        return sum(len(items) for _, _, items in self._groups)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return list(self)[index]
+        position = range(len(self))[index]
+        for because, prefix, items in self._groups:
+            if position < len(items):
+                return _rejected(because, prefix, items[position])
+            position -= len(items)
+        raise IndexError(index)
+
+    def __iter__(self) -> Iterator[Rejected]:
+        for because, prefix, items in self._groups:
+            for item in items:
+                yield _rejected(because, prefix, item)
+
     def __repr__(self) -> str:
-        return f"<Rejected {self}>"
+        lines = [str(one) for one, _ in zip(self, range(20), strict=False)]
+        more = [f"… and {len(self) - 20} more"] if len(self) > 20 else []
+        return "\n".join(lines + more) or "none rejected"
+
+
+def _rejected(because: Criterion | str, prefix: str, item: View | BackendInfo) -> Rejected:
+    view = item if isinstance(item, View) else View(item)
+    info = view.info
+    name = info.full_name if info.provider else f"{prefix}{_short(info.name)}"
+    if isinstance(because, str):
+        return Rejected(info, name, because)
+    return Rejected(info, name, because.reason(view), because.text)
+
+
+def _short(name: object) -> str:
+    """A name to show for a record that may be garbage."""
+    if not isinstance(name, str) or not name:
+        return "(unnamed)"
+    return name if len(name) <= 60 else name[:59] + "…"
 
 
 Fetch = Callable[[str, Sequence[View]], None]
@@ -348,19 +393,19 @@ Fetch = Callable[[str, Sequence[View]], None]
 
 def sift(
     query: BackendQuery,
-    infos: Iterable[BackendInfo],
+    infos: Sequence[BackendInfo],
     fetch: Fetch,
     available: AbstractSet[str] = frozenset(),
     prefix: str = "",
-) -> tuple[list[View], list[Rejected]]:
+) -> tuple[list[View], Rejections]:
     """The backends that satisfy a query, in their order, and the others with the criterion they failed.
 
     Args:
-        prefix: Put before the names of those rejected, such as ``ibm:``.
         fetch: Called with a facet and the views that need it; puts the record (or None and a failure) into each.
         available: Facets that the vendor can be asked for.
+        prefix: Put before the names of those rejected, such as ``ibm:``.
     """
-    survivors, rejected = list(infos), []
+    survivors, rejected = infos, Rejections()
     open_criteria: list[Criterion] = []
     for criterion in query.criteria:
         quick = criterion.quick()
@@ -368,7 +413,7 @@ def sift(
             open_criteria.append(criterion)
             continue
         read, test = quick
-        kept, left_open = [], False
+        kept, dropped, left_open = [], [], False
         for info in survivors:
             value = read(info)
             if value is None:
@@ -377,27 +422,30 @@ def sift(
             elif test(value):
                 kept.append(info)
             else:
-                rejected.append(Rejected(info, prefix + info.name, criterion))
+                dropped.append(info)
         survivors = kept
+        rejected.add(criterion, prefix, dropped)
         if left_open:
             open_criteria.append(criterion)
-    views = [View(info, available) for info in survivors]
+    unfetched = tuple(UNFETCHED if facet in available else None for facet in FACETS[1:])
+    views = [View(info, *unfetched) for info in survivors]
     views, more = sift_views(open_criteria, views, fetch, prefix)
-    return views, rejected + more
+    rejected.extend(more)
+    return views, rejected
 
 
 def sift_views(
     criteria: Sequence[Criterion], views: list[View], fetch: Fetch, prefix: str = ""
-) -> tuple[list[View], list[Rejected]]:
+) -> tuple[list[View], Rejections]:
     """Decide what the listing left open, fetching the cheapest facet that any criterion needs, again and again."""
-    rejected: list[Rejected] = []
+    rejected = Rejections()
     while criteria and views:
         kept: list[View] = []
         needing: dict[str, list[View]] = {}
         for view in views:
             failed, facet = _judge(criteria, view)
             if failed is not None:
-                rejected.append(Rejected(view.info, prefix + view.info.name, failed, view))
+                rejected.add(failed, prefix, [view])
                 continue
             kept.append(view)
             if facet is not None:

@@ -64,15 +64,14 @@ RUNS = _Runs()
 
 def current(view: View) -> tuple[bool | None, int | None, str | None]:
     """Operational, pending jobs and status text; a status that was fetched is newer than the listing."""
-    info = view.info
-    told = (info.operational, info.pending_jobs, info.status_msg)
-    if view.status is None or view.status is UNFETCHED:
-        return told
-    fetched = (view.status.operational, view.status.pending_jobs, view.status.status_msg)
-    operational, pending, message = (
-        old if new is None else new for new, old in zip(fetched, told, strict=True)
+    info, status = view.info, view.status
+    if status is None or status is UNFETCHED:
+        return info.operational, info.pending_jobs, info.status_msg
+    return (
+        info.operational if status.operational is None else status.operational,
+        info.pending_jobs if status.pending_jobs is None else status.pending_jobs,
+        info.status_msg if status.status_msg is None else status.status_msg,
     )
-    return operational, pending, message
 
 
 def pick(views: Sequence[View]) -> View:

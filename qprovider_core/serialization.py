@@ -181,8 +181,7 @@ def from_json(data: Any, kind: type[T], *, conv: Converter | None = None, what: 
     except (BaseValidationError, ValueError, TypeError, KeyError, AttributeError) as exc:
         path, reason = locate(exc)
         raise ResponseError(
-            f"{what or kind.__name__} is not of the expected form"
-            f"{f' at {path}' if path else ''}: {reason}.",
+            f"{what or kind.__name__} is not of the expected form{f' at {path}' if path else ''}: {reason}.",
             path=path,
         ) from exc
 

@@ -64,6 +64,9 @@ def parse_where(text: str, extra_fields: Iterable[str] = ()) -> list[Criterion]:
         raise WhereError("The query text is nested too deeply.", text=text) from exc
 
 
+Quick = tuple[Callable[[BackendInfo], Any], Callable[[Any], bool]]
+
+
 @attrs.frozen
 class _Where:
     """One part of a query text as a criterion."""
@@ -71,15 +74,8 @@ class _Where:
     node: _Node
     text: str
 
-    def quick(self) -> tuple[Callable[[BackendInfo], Any], Callable[[Any], bool]] | None:
-        if not isinstance(self.node, _Comparison):
-            return None
-        attribute, other, compare = self.node.left, self.node.right, self.node.compare
-        if not isinstance(attribute, _Name) or not isinstance(other, _Constant) or self.node.presence:
-            return None
-        facet, read = attribute.attribute.places[0]
-        constant = other.constant
-        return (read, lambda value: _safely(compare, value, constant)) if facet == "info" else None
+    def quick(self) -> Quick | None:
+        return self.node.quick()
 
     def outcome(self, view: View) -> Outcome:
         outcome = self.node.value(view)
@@ -102,6 +98,10 @@ class _Node:
     def attributes(self) -> Iterable[Attribute]:
         return ()
 
+    def quick(self) -> Quick | None:
+        """See `Criterion.quick`."""
+        return None
+
 
 @attrs.frozen
 class _Constant(_Node):
@@ -121,6 +121,10 @@ class _Name(_Node):
     def attributes(self) -> Iterable[Attribute]:
         return (self.attribute,)
 
+    def quick(self) -> Quick | None:
+        facet, read = self.attribute.places[0]
+        return (read, bool) if facet == "info" else None
+
 
 @attrs.frozen
 class _Not(_Node):
@@ -132,6 +136,13 @@ class _Not(_Node):
 
     def attributes(self) -> Iterable[Attribute]:
         return self.operand.attributes()
+
+    def quick(self) -> Quick | None:
+        inner = self.operand.quick()
+        if inner is None:
+            return None
+        read, test = inner
+        return read, lambda value: not test(value)
 
 
 @attrs.frozen
@@ -179,6 +190,13 @@ class _Comparison(_Node):
     def attributes(self) -> Iterable[Attribute]:
         return [*self.left.attributes(), *self.right.attributes()]
 
+    def quick(self) -> Quick | None:
+        if not isinstance(self.left, _Name) or not isinstance(self.right, _Constant) or self.presence:
+            return None
+        facet, read = self.left.attribute.places[0]
+        compare, constant = self.compare, self.right.constant
+        return (read, lambda value: _safely(compare, value, constant)) if facet == "info" else None
+
 
 def _safely(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
     try:
@@ -214,9 +232,7 @@ class _Reader:
             raise WhereError(f"The query text cannot be read: {exc}.", text=self.text) from exc
 
     def refuse(self, node: ast.expr, what: str, hint: str | None = None) -> NoReturn:
-        raise WhereError(
-            f"{what}: {ast.unparse(node)}", text=self.text, position=node.col_offset, hint=hint
-        )
+        raise WhereError(f"{what}: {ast.unparse(node)}", text=self.text, position=node.col_offset, hint=hint)
 
     def read(self, node: ast.expr) -> _Node:
         """A condition: something that is true or false."""

@@ -90,9 +90,7 @@ def _read_qasm3(path: Path, text: str) -> QuantumCircuit:
     except Exception as exc:  # its parsers share no class of errors, and raise all sorts on broken text
         message = _message(exc) or _qasm3_complaint(text)
         line, column = _statement(exc)
-        raise _placed(
-            path, text, message or f"it cannot be read ({type(exc).__name__})", line, column
-        ) from exc
+        raise _placed(path, text, message or f"it cannot be read ({type(exc).__name__})", line, column) from exc
 
 
 def _message(exc: Exception) -> str:

@@ -20,14 +20,15 @@ def report(exc: Exception, *, debug: bool) -> int:
     if debug:
         tell(scrub("".join(traceback.format_exception(exc))).rstrip())
     if isinstance(exc, QProviderError):
-        block = [exc.what, exc.why, exc.hint]
+        tell_error(exc.what, exc.why, exc.hint)
+    elif isinstance(exc, OSError):  # a full disk, a folder that must not be read
+        tell_error(scrub(str(exc)))
     else:
-        block = [
+        tell_error(
             f"{type(exc).__name__}: {scrub(str(exc))}",
             "This is a fault of qprovider or of a plugin.",
             None if debug else "Report it with the output of `qprovider about` and `qprovider --debug ...`.",
-        ]
-    tell_error(*block)
+        )
     return WRONG_USAGE if isinstance(exc, UnknownNameError | WhereError) else FAILED
 
 
@@ -41,7 +42,7 @@ def tell_error(what: str, why: str | None = None, hint: str | None = None) -> No
 
 def interrupted() -> int:
     """Say that the user stopped it, and return the exit code."""
-    tell("\nInterrupted.")
+    tell("Interrupted.")
     return INTERRUPTED
 
 

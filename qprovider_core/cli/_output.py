@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from typing import Any, TextIO
 
 import click
 
@@ -24,12 +24,10 @@ def clean(value: object) -> str:
         return NOT_REPORTED
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    text = f"{value:#.3g}".rstrip(".") if isinstance(value, float) else str(value)
     if text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def clean_lines(text: str) -> list[str]:
@@ -37,12 +35,12 @@ def clean_lines(text: str) -> list[str]:
     return [clean(line) for line in text.split("\n") if line.strip()]
 
 
-def is_terminal(stream: IO[str]) -> bool:
+def is_terminal(stream: TextIO) -> bool:
     """Whether somebody reads along there and its colours are welcome."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def has_colour(stream: IO[str]) -> bool:
+def has_colour(stream: TextIO) -> bool:
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
@@ -59,7 +57,7 @@ def tell(text: str, *, colour: str | None = None, dim: bool = False) -> None:
         _write(sys.stderr, click.style(shown, fg=colour, dim=dim or None) if styled else shown)
 
 
-def _write(stream: IO[str], line: str) -> None:
+def _write(stream: TextIO, line: str) -> None:
     encoding = stream.encoding or "utf-8"
     stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
 

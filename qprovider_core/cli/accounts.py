@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from qprovider_core._credential_fields import CredentialField
 
 
+def _is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
+
+
 @click.group()
 def command() -> None:
     """Save, list and remove accounts."""
@@ -23,9 +28,8 @@ def command() -> None:
 @command.command(context_settings={"allow_extra_args": True})
 @click.argument("provider", shell_complete=provider_names)
 @click.option("--name", default="default", show_default=True, help="What to call the account.")
-@click.option(
-    "--field", "-f", "pairs", multiple=True, metavar="KEY=VALUE", help="A field that is not secret."
-)
+@click.option("--field", "-f", "pairs", multiple=True, metavar="KEY=VALUE", help="A field that is not secret.")
+@click.option("--secret", "-s", "asked", multiple=True, metavar="KEY", help="Ask for this secret field, too.")
 @click.option("--overwrite", is_flag=True, help="Replace the account of that name.")
 @click.option("--default", "as_default", is_flag=True, help="Make it the provider's default account.")
 @click.option("--keyring", is_flag=True, help="Keep the secret in the system's keyring.")
@@ -35,14 +39,15 @@ def add(
     provider: str,
     name: str,
     pairs: tuple[str, ...],
+    asked: tuple[str, ...],
     overwrite: bool,
     as_default: bool,
     keyring: bool,
 ) -> None:
     """Save an account.
 
-    The token is asked for without being shown, or read from standard input when that is no terminal: one line
-    for each secret field. It is never taken from the command line, where other users and the shell's history
+    The token is asked for without being shown, or read from standard input when that is no terminal; with more
+    than one secret field, one line for each, in the order of the provider's fields. It is never taken from the command line, where other users and the shell's history
     see it.
     """
     if ctx.args:  # click's own message would show what may be a token
@@ -50,12 +55,16 @@ def add(
     import qprovider_core as qp  # late: help needs no core
     from qprovider_core._credential_fields import credential_fields
     from qprovider_core._plugins import registry
+    from qprovider_core.errors import UnknownOptionError
 
     spec = registry().spec(provider)
     known = {field.name: field for field in credential_fields(spec)}
     fields = _plain_fields(ctx, pairs, known)
-    secrets = [field for field in known.values() if field.secret]
-    if any(field.required for field in secrets) and sys.stdin.isatty() and spec.credentials_help:
+    unknown = [key for key in asked if key not in known]
+    if unknown:
+        raise UnknownOptionError(unknown[0], known)
+    secrets = [field for field in known.values() if field.secret and (field.required or field.name in asked)]
+    if secrets and _is_terminal() and spec.credentials_help:
         tell(spec.credentials_help, dim=True)
     fields |= _secret_fields(secrets)
     qp.save_account(
@@ -64,9 +73,7 @@ def add(
     tell(f"Saved account {name!r} of {provider}.")
 
 
-def _plain_fields(
-    ctx: click.Context, pairs: tuple[str, ...], known: dict[str, CredentialField]
-) -> dict[str, Any]:
+def _plain_fields(ctx: click.Context, pairs: tuple[str, ...], known: dict[str, CredentialField]) -> dict[str, Any]:
     from qprovider_core._credential_fields import _from_text
 
     fields: dict[str, Any] = {}
@@ -92,10 +99,9 @@ def _secret_fields(secrets: list[CredentialField]) -> dict[str, Any]:
 
     fields = {}
     for field in secrets:
-        if sys.stdin.isatty():
+        if _is_terminal():
             label = f"{field.name} ({field.help})" if field.help else field.name
-            optional = None if field.required else ""
-            text = click.prompt(label, default=optional, hide_input=True, show_default=False, err=True)
+            text = click.prompt(label, hide_input=True, err=True)
         else:
             text = sys.stdin.readline()
         if text.strip():
@@ -157,7 +163,7 @@ def remove(ctx: click.Context, provider: str, name: str | None, yes: bool) -> No
             ctx.fail(f"{provider} has several accounts; say which: {', '.join(sorted(names))}.")
         name = names[0] if names else "default"
     if not yes:
-        if not sys.stdin.isatty():
+        if not _is_terminal():
             ctx.fail("There is no terminal to ask at: add --yes.")
         click.confirm(f"Remove account {name!r} of {provider}?", abort=True, err=True)
     if not qp.delete_account(provider, name):

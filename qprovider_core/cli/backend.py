@@ -113,9 +113,7 @@ def _two_qubit_gates(properties: BackendProperties) -> list[list[object]]:
         broken = sum(1 for error, works in reported if error == 1 or not works)
         lengths = [length for p in pairs if (length := properties.gate_length(name, p)) is not None]
         spread = [min(errors), median(errors), max(errors)] if errors else [None] * 3
-        rows.append(
-            [name, len(pairs), broken, *spread, _in(median(lengths) if lengths else None, _NANO, ".0f")]
-        )
+        rows.append([name, len(pairs), broken, *spread, _in(median(lengths) if lengths else None, _NANO, ".0f")])
     return rows
 
 

@@ -28,15 +28,9 @@ _CSV_FIELDS = (
 @click.option("--where", "-w", metavar="EXPR", help="Criteria, such as 'num_qubits >= 20 and not simulator'.")
 @click.option("--min-qubits", type=click.IntRange(min=0), metavar="N", help="At least so many qubits.")
 @click.option("--simulator/--no-simulator", default=None, help="Only simulators, or only devices.")
-@click.option(
-    "--operational/--all", default=False, help="Only those that take jobs now, or all (the default)."
-)
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Wait at most S seconds."
-)
-@click.option(
-    "--explain", is_flag=True, help="Also say why each other backend was rejected, and what was asked."
-)
+@click.option("--operational/--all", default=False, help="Only those that take jobs now, or all (the default).")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Wait at most S seconds.")
+@click.option("--explain", is_flag=True, help="Also say why each other backend was rejected, and what was asked.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON document.")
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
 def command(
@@ -52,13 +46,17 @@ def command(
 ) -> None:
     """List backends of all accounts at once.
 
-    NAME-PATTERN may hold * and ?, as in 'ibm_*' or 'local:*'. Providers that do not answer are named below the table; the
-    exit code is 1 when there is no answer at all.
+    NAME-PATTERN may hold * and ?, as in 'ibm_*' or 'local:*'. Providers that do not answer are named below
+    the table; the exit code is 1 when there is no answer at all.
     """
     import qprovider_core as qp  # late: help needs no core
 
+    account, vendor, name = _parts(pattern)
+    if vendor is not None and provider:
+        raise click.UsageError("NAME-PATTERN names a provider already; leave out --provider.")
     criteria: dict[str, Any] = {
-        "full_name" if pattern and ":" in pattern else "name": pattern,
+        "account": account,
+        "name": name,
         "where": where,
         "min_num_qubits": min_qubits,
         "simulator": simulator,
@@ -66,7 +64,7 @@ def command(
     if operational:
         criteria["operational"] = True
     given = {name: value for name, value in criteria.items() if value is not None}
-    listed = qp.list_backends(provider=list(provider) or None, timeout=timeout, **given)
+    listed = qp.list_backends(provider=vendor or list(provider) or None, timeout=timeout, **given)
     if form == "json":
         _say_json(listed, explain)
     elif form == "csv":
@@ -76,21 +74,35 @@ def command(
     if form != "json":
         if explain:
             _explain(listed)
-        for error in listed.errors:
-            tell(str(error), colour="red")
+        tell_errors(listed)
         for note in listed.notes:
             tell(note, dim=True)
     if listed.errors and not listed and not listed.rejected:
         click.get_current_context().exit(1)
 
 
+def _parts(pattern: str | None) -> tuple[str | None, str | None, str | None]:
+    """``account/provider:name`` in parts; None for what is not given."""
+    if pattern is None or ":" not in pattern:
+        return None, None, pattern
+    head, _, name = pattern.partition(":")
+    account, slash, vendor = head.rpartition("/")
+    return (account if slash else None), vendor, name or None
+
+
+def tell_errors(listed: BackendList[BackendInfo]) -> None:
+    """Who did not answer, and what to do about it."""
+    for error in listed.errors:
+        tell(str(error), colour="red")
+        if error.hint:
+            tell(f"  {error.hint}", dim=True)
+
+
 def _say_table(listed: BackendList[BackendInfo]) -> None:
     if not listed:
         looked = len(listed.rejected)
         tell(
-            f"No backend matches; {looked} looked at. See why: add --explain."
-            if looked
-            else "There is no backend."
+            f"No backend matches; {looked} looked at. See why: add --explain." if looked else "There is no backend."
         )
         return
     from qprovider_core._tables import kind_word, status_word  # late: help needs no core
@@ -116,10 +128,7 @@ def _say_table(listed: BackendList[BackendInfo]) -> None:
 def _say_json(listed: BackendList[BackendInfo], explain: bool) -> None:
     document: dict[str, object] = {
         "backends": [info.to_dict() for info in listed],
-        "errors": [
-            {"provider": e.provider, "account": e.account, "reason": e.reason, "elapsed_s": e.elapsed_s}
-            for e in listed.errors
-        ],
+        "errors": [error.to_dict() for error in listed.errors],
         "notes": list(listed.notes),
         "as_of": listed.as_of.isoformat(),
     }

@@ -46,9 +46,7 @@ def _completer(names: Callable[[], dict[str, str]]) -> _Completer:
             known = names()
         except Exception:  # noqa: BLE001  # a plugin may raise anything
             return []
-        return [
-            CompletionItem(name, help=note) for name, note in known.items() if name.startswith(incomplete)
-        ]
+        return [CompletionItem(name, help=note) for name, note in known.items() if name.startswith(incomplete)]
 
     return complete
 

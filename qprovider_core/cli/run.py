@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qprovider_core.cli._output import clean, is_terminal, say, say_histogram, say_json, tell
+from qprovider_core.cli.backends import tell_errors
 from qprovider_core.cli.completion import backend_names
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 @click.option("--where", "-w", metavar="EXPR", help="Run on the least busy backend that satisfies this.")
 @click.option("--shots", "-n", type=click.IntRange(min=1), default=1024, show_default=True, metavar="N")
 @click.option("--tag", "tags", multiple=True, metavar="T", help="Tag the job; may be repeated.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), metavar="N", help="Repeat the same: transpiler and simulator."
-)
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Repeat the same: transpiler and simulator.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
@@ -52,7 +51,7 @@ def command(
     circuits = read_circuits(file)
     backend = _backend(name, where, max(circuit.num_qubits for circuit in circuits))
     options: dict[str, Any] = {"shots": shots, "job_tags": list(tags)}
-    if seed is not None and backend.info.simulator:
+    if seed is not None and "seed_simulator" in backend.options:  # devices take none
         options["seed_simulator"] = seed
     job = backend.run(_transpiled(circuits, backend, seed), **options)
     result = _wait(job, backend)
@@ -79,20 +78,26 @@ def command(
 def _backend(name: str | None, where: str | None, width: int) -> Backend:
     """The named backend, or the least busy one that is wide enough; says which, and why."""
     import qprovider_core as qp
+    from qprovider_core.selection import nothing_runs
 
     if name is not None:
         return qp.get_backend(name)
     listed = qp.list_backends(where=where, min_num_qubits=width)
-    for error in listed.errors:
-        tell(str(error), colour="red")
+    if not listed:
+        raise nothing_runs({one.name: one.reason for one in listed.rejected}, map(str, listed.errors))
+    tell_errors(listed)
     chosen = qp.least_busy(listed)
-    queue = (
-        "its queue is not reported" if chosen.pending_jobs is None else f"{chosen.pending_jobs} jobs waiting"
-    )
+    waiting = chosen.pending_jobs
+    queue = "its queue is not reported" if waiting is None else f"{waiting} {_plural(waiting, 'job')} waiting"
     tell(
-        f"Backend {chosen.full_name}: the least busy of {len(listed)} with at least {width} qubits; {queue}."
+        f"Backend {chosen.full_name}: the least busy of {len(listed)} with at least {width} "
+        f"{_plural(width, 'qubit')}; {queue}."
     )
     return qp.get_backend(chosen.full_name)
+
+
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
 
 
 def _transpiled(circuits: list[QuantumCircuit], backend: Backend, seed: int | None) -> list[QuantumCircuit]:
@@ -105,17 +110,17 @@ def _transpiled(circuits: list[QuantumCircuit], backend: Backend, seed: int | No
     fitted = []
     for index, circuit in enumerate(circuits):
         if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
-            raise CircuitError(
-                f"The circuit {circuit.name!r} has {circuit.num_qubits} qubits; "
+            raise CircuitError(  # as the core says it; the transpiler says it in other words
+                f"Circuit {index} ({circuit.name!r}) has {circuit.num_qubits} qubits; "
                 f"{backend.full_name} has {backend.num_qubits}.",
-                hint="Leave --backend out, and a backend that is wide enough is chosen.",
                 index=index,
+                hint="Leave out --backend, and one that is wide enough is chosen.",
             )
         try:
             fitted.append(passes.run(circuit))
         except QiskitError as exc:
             raise CircuitError(
-                f"The circuit {circuit.name!r} cannot be transpiled for {backend.full_name}.",
+                f"Circuit {index} ({circuit.name!r}) cannot be transpiled for {backend.full_name}.",
                 why=str(exc.message),
                 index=index,
             ) from exc
@@ -127,23 +132,24 @@ def _wait(job: Job, backend: Backend) -> Any:
     started = time.monotonic()
     live = is_terminal(sys.stderr)
 
-    def show(job_id: str, status: Any, _: object) -> None:
+    def write(line: str) -> None:
         if live:
-            line = f"Job {clean(job_id)}: {clean(status.name.lower())}, {time.monotonic() - started:.0f} s"
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
+
+    def show(job_id: str, status: Any, _: object) -> None:
+        write(f"Job {clean(job_id)}: {clean(status.name.lower())}, {time.monotonic() - started:.0f} s")
 
     try:
         job.wait_for_final_state(callback=show)
         return job.result()
     except KeyboardInterrupt:
+        write("")
         where = f"job {job.job_id()} on {backend.full_name}"
         if backend.configuration().local:
-            tell(f"\nStopped: {where} ends with this command.")
+            tell(f"Stopped: {where} ends with this command.")
         else:
-            tell(f"\nNo longer waiting: {where} goes on there.")
+            tell(f"No longer waiting: {where} goes on there.")
         raise
     finally:
-        if live:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        write("")

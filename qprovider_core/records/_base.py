@@ -35,7 +35,7 @@ class Record:
 
     def __repr__(self) -> str:
         shown = []
-        for field in attrs.fields(type(self)):
+        for field in attrs.fields(type(self)):  # type: ignore[arg-type]  # subclasses are attrs classes
             value = getattr(self, field.name)
             if field.repr and value != field.default and not (value is None or value == () or value == {}):
                 shown.append(f"{field.name}={_brief(value)}")

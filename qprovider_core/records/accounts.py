@@ -58,7 +58,7 @@ class ProviderSpec(Record):
             raise ValueError(f"a provider's name is letters, digits and underscores, not {value!r}")
         if value != value.lower() or not value[0].isalpha() or len(value) > 40:
             raise ValueError(
-                f"a provider's name is lower case, begins with a letter and has at most 40 characters, not {value!r}"
+                f"a provider's name is lower case, begins with a letter, has at most 40 characters: {value!r}"
             )
 
 

@@ -92,46 +92,29 @@ class BackendInfo(Record):
             return f"its name has {len(self.name)} characters"
         if not self.name.isprintable():
             return "its name has control characters"
-        for value, field in (
-            (self.num_qubits, "num_qubits"),
-            (self.pending_jobs, "pending_jobs"),
-            (self.max_shots, "max_shots"),
-            (self.max_circuits, "max_circuits"),
+        if self.num_qubits is not None and (flaw := _count_flaw(self.num_qubits, "num_qubits")):
+            return flaw
+        if self.pending_jobs is not None and (flaw := _count_flaw(self.pending_jobs, "pending_jobs")):
+            return flaw
+        if (
+            type(self.simulator) not in _FLAG
+            or type(self.operational) not in _FLAG
+            or type(self.noisy) not in _FLAG
         ):
-            if value is not None:
-                if type(value) is not int:
-                    return f"{field} is {_kind(value)}, not a whole number"
-                if value < 0:
-                    return f"{field} is negative: {value}"
-        for flag, field in (
-            (self.simulator, "simulator"),
-            (self.noisy, "noisy"),
-            (self.operational, "operational"),
-        ):
-            if flag is not None and flag is not True and flag is not False:
-                return f"{field} is {_kind(flag)}, not true or false"
-        for text, field in (
-            (self.instance, "instance"),
-            (self.status_msg, "status_msg"),
-            (self.version, "version"),
-            (self.description, "description"),
-            (self.processor, "processor"),
-        ):
-            if text is not None and type(text) is not str:
-                return f"{field} is {_kind(text)}, not a text"
-        for number, field, most in (
-            (self.median_two_qubit_error, "median_two_qubit_error", 1.0),
-            (self.median_readout_error, "median_readout_error", 1.0),
-            (self.clops, "clops", None),
-            (self.wait_s, "wait_s", None),
-        ):
-            if number is not None:
-                if type(number) is not float and type(number) is not int:
-                    return f"{field} is {_kind(number)}, not a number"
-                if not isfinite(number):
-                    return f"{field} is {number}"
-                if number < 0 or (most is not None and number > most):
-                    return f"{field} is out of range: {number}"
+            return self._flag_flaw()
+        if not (self.instance is self.status_msg is self.version is self.description is self.processor is None):
+            for field in ("instance", "status_msg", "version", "description", "processor"):
+                text = getattr(self, field)
+                if text is not None and type(text) is not str:
+                    return f"{field} is {_kind(text)}, not a text"
+        if not (self.median_two_qubit_error is self.median_readout_error is self.clops is self.wait_s is None):
+            for field in ("median_two_qubit_error", "median_readout_error", "clops", "wait_s"):
+                if flaw := _number_flaw(getattr(self, field), field):
+                    return flaw
+        if not (self.max_shots is self.max_circuits is None):
+            for field in ("max_shots", "max_circuits"):
+                if flaw := _count_flaw(getattr(self, field), field):
+                    return flaw
         if self.features is not None and not (
             type(self.features) is tuple and all(type(word) is str for word in self.features)
         ):
@@ -142,9 +125,39 @@ class BackendInfo(Record):
                 return f"calibrated_at is {_kind(when)}, not a time"
             if when.tzinfo is None:
                 return f"calibrated_at has no offset: {when.isoformat()}"
-        if not isinstance(self.extra, Mapping):
+        if type(self.extra) is not dict and not isinstance(self.extra, Mapping):
             return f"extra is {_kind(self.extra)}, not a mapping"
         return None
+
+    def _flag_flaw(self) -> str | None:
+        for field in ("simulator", "operational", "noisy"):
+            flag = getattr(self, field)
+            if flag is not None and not isinstance(flag, bool):
+                return f"{field} is {_kind(flag)}, not true or false"
+        return None
+
+
+_FLAG = (bool, type(None))  # 1 equals True, but is a number
+
+
+def _count_flaw(value: object, field: str) -> str | None:
+    if value is None or (type(value) is int and value >= 0):
+        return None
+    if type(value) is not int:
+        return f"{field} is {_kind(value)}, not a whole number"
+    return f"{field} is negative: {value}"
+
+
+def _number_flaw(value: object, field: str) -> str | None:
+    if value is None:
+        return None
+    if type(value) is not float and type(value) is not int:
+        return f"{field} is {_kind(value)}, not a number"
+    if not isfinite(value):
+        return f"{field} is {value}"
+    if value < 0 or (value > 1 and field.startswith("median_")):
+        return f"{field} is out of range: {value}"
+    return None
 
 
 def _kind(value: object) -> str:

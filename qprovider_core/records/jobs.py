@@ -112,9 +112,7 @@ class QueueInfo(Record):
         estimated_start, estimated_end: The vendor's estimates, aware.
     """
 
-    position: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(attrs.validators.ge(0))
-    )
+    position: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
     estimated_start: datetime | None = time_field()
     estimated_end: datetime | None = time_field()
 

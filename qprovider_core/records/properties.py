@@ -133,9 +133,7 @@ class BackendProperties:
     def qubit_property(self, qubit: int) -> Mapping[str, Measured]: ...
     @overload
     def qubit_property(self, qubit: int, name: str) -> Measured | None: ...
-    def qubit_property(
-        self, qubit: int, name: str | None = None
-    ) -> Mapping[str, Measured] | Measured | None:
+    def qubit_property(self, qubit: int, name: str | None = None) -> Mapping[str, Measured] | Measured | None:
         """All values of a qubit by name, or the one asked for, each with its time.
 
         Raises:
@@ -229,7 +227,10 @@ class BackendProperties:
             error = self.gate_error(gate.gate, gate.qubits)
             if len(gate.qubits) == 2 and error is not None and error < 1:
                 by_gate.setdefault(gate.gate, []).append(error)
-        return median(max(by_gate.values(), key=len)) if by_gate else None
+        if not by_gate:
+            return None
+        most_common = max(by_gate, key=lambda gate: len(by_gate[gate]))
+        return median(by_gate[most_common])
 
     @cached_property
     def median_readout_error(self) -> float | None:

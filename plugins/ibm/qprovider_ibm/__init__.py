@@ -53,9 +53,7 @@ def _check_instance(instance: object, attribute: attrs.Attribute[Any], value: st
 
 def _check_channel(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if value == "local":
-        raise ValueError(
-            "channel: 'local' means simulators on this machine; open the provider 'local' for them"
-        )
+        raise ValueError("channel: 'local' means simulators on this machine; open the provider 'local' for them")
     if value == "ibm_quantum":
         raise ValueError(
             "channel: 'ibm_quantum' has been shut down; leave it out, and use an IBM Cloud API key as token"
@@ -80,9 +78,7 @@ def _check_url(instance: object, attribute: attrs.Attribute[Any], value: str | N
         )
 
 
-def _check_proxies(
-    instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, str] | None
-) -> None:
+def _check_proxies(instance: object, attribute: attrs.Attribute[Any], value: Mapping[str, str] | None) -> None:
     for scheme, url in (value or {}).items():
         _host(f"{attribute.name}[{scheme!r}]", url, ("http", "https", "socks5", "socks5h"))
 

@@ -27,7 +27,7 @@ _STATEVECTOR = (
 )
 _STABILIZER = frozenset("cx cy cz ecr h id pauli rz s sdg store swap sx sxdg x y z".split())
 _EXTENDED_STABILIZER = frozenset(
-    "ccx ccz cx cz ecr h id p pauli rz s sdg store swap sx sxdg t tdg u0 u1 x y z".split()
+    "ccx ccz cx cz ecr h id p pauli rz s sdg store swap sx sxdg t tdg u1 x y z".split()
 )
 _CONTROL_FLOW = ("if_else", "for_loop", "while_loop", "switch_case", "break_loop", "continue_loop")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from qprovider_local import _wire
 
 # Rows unpacked to single bits at a time: 65536 shots of 127 bits take 8 MB.
 _ROWS = 65_536
+_KEPT_KEYS = 4096  # of one layout
 _LOOSE = "loose"  # name of the group of classical bits that are in no register
 
 
@@ -28,35 +30,42 @@ def layout(circuit: QuantumCircuit) -> list[tuple[str, list[int]]]:
 
 def counts_entry(circuit: QuantumCircuit, counts: Mapping[str, int]) -> tuple[dict[str, Any], bytes]:
     """Aer's hexadecimal counts as keys in Qiskit's order, with their leading zeros and spaces."""
-    groups = layout(circuit)
-    size = circuit.num_clbits
+    keys = _keys(circuit.num_clbits, tuple(tuple(bits) for _, bits in layout(circuit)))
     merged: dict[str, int] = {}
-    if sum(len(bits) for _, bits in groups) == size and _ascending(groups):
-        cuts = _cuts(groups, size)
-        for value, number in counts.items():
-            bits = format(int(value, 16), f"0{size}b")
-            merged[" ".join([bits[start:stop] for start, stop in cuts])] = number
-    else:  # registers that share bits, or hold them out of order
-        for value, number in counts.items():
-            bits = format(int(value, 16), f"0{size}b")[::-1]
-            key = " ".join("".join(bits[bit] for bit in reversed(group)) for _, group in reversed(groups))
-            merged[key] = merged.get(key, 0) + number
+    for value, number in counts.items():
+        key = keys[value]
+        merged[key] = merged.get(key, 0) + number
     width, data = _wire.pack_counts(merged)
     return {"width": width}, data
 
 
-def _ascending(groups: Sequence[tuple[str, Sequence[int]]]) -> bool:
-    flat = [bit for _, bits in groups for bit in bits]
-    return flat == sorted(flat)
+class _Keys(dict[str, str]):
+    """Aer's hexadecimal outcomes to keys of counts, worked out when first met: circuits of a list share them."""
+
+    def __init__(self, size: int, groups: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self._size = size
+        # Character of each bit in a text whose rightmost character is bit 0; the last register goes first.
+        self._groups = [[size - 1 - bit for bit in reversed(group)] for group in reversed(groups)]
+        # Registers that lie side by side, as they nearly always do, are slices of that text.
+        inside = [(group[0], group[-1] + 1) for group in self._groups if group]
+        plain = all(group == list(range(group[0], group[-1] + 1)) for group in self._groups if group)
+        self._slices = inside if plain and len(inside) == len(self._groups) else None
+
+    def __missing__(self, value: str) -> str:
+        text = format(int(value, 16), f"0{self._size}b")
+        if self._slices is not None:
+            key = " ".join([text[start:stop] for start, stop in self._slices])
+        else:
+            key = " ".join(["".join([text[place] for place in group]) for group in self._groups])
+        if len(self) < _KEPT_KEYS:
+            self[value] = key
+        return key
 
 
-def _cuts(groups: Sequence[tuple[str, Sequence[int]]], size: int) -> list[tuple[int, int]]:
-    """Where each register stands in a bit string whose rightmost character is bit 0; last register first."""
-    cuts, stop = [], size
-    for _, bits in groups:
-        cuts.append((stop - len(bits), stop))
-        stop -= len(bits)
-    return cuts[::-1]
+@lru_cache(maxsize=64)
+def _keys(size: int, groups: tuple[tuple[int, ...], ...]) -> _Keys:
+    return _Keys(size, groups)
 
 
 def memory_entry(circuit: QuantumCircuit, memory: Sequence[str]) -> tuple[dict[str, Any], bytes]:

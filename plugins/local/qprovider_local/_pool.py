@@ -13,12 +13,12 @@ import threading
 import weakref
 from collections import deque
 
+from qprovider_core.errors import JobError
 from qprovider_core.records import JobInfo, JobState
-from qprovider_core.secret import get_logger
 from qprovider_local._jobs import JobBook, LocalJob
 from qprovider_local._process import WorkerDied, WorkerProcess
 
-_log = get_logger(__name__)
+_ATTEMPTS = 3  # to find a worker that lives long enough to begin a job
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 
@@ -72,7 +72,7 @@ class Pool:
         self.start()
         with self._changed:
             if self._closing:
-                raise RuntimeError("this local account is closed")
+                raise JobError("This local account is closed.", hint="Open it again to run something.")
             self.book.add(job)
             self._queue.append(job)
             self._changed.notify()
@@ -137,13 +137,13 @@ class Pool:
     def _serve(self, slot: _Slot) -> None:
         problem = self._prepare(slot)
         while (job := self._next(slot)) is not None:
-            if slot.process is None or not slot.process.alive():
-                # It could not start, or died idle: neither is this job's fault, so try once more.
-                problem = self._prepare(slot)
-            if slot.process is None:
-                self._finish(slot, job, JobState.ERROR, f"The simulation worker could not start: {problem}")
-            else:
-                self._run(slot, slot.process, job)
+            for _ in range(_ATTEMPTS):
+                if slot.process is None or not slot.process.alive():
+                    # It could not start, or died idle: neither is this job's fault.
+                    problem = self._prepare(slot)
+                if slot.process is None or self._run(slot.process, job):
+                    break
+            self._finish(slot, job, f"The simulation worker could not start: {problem or 'it keeps dying'}")
             if slot.process is None or not slot.process.alive():
                 problem = self._prepare(slot)
         self._drop(slot)
@@ -179,29 +179,41 @@ class Pool:
             if self._closing:
                 return None
             slot.job = self._queue.popleft()
-            slot.job.start()
             return slot.job
 
-    def _run(self, slot: _Slot, process: WorkerProcess, job: LocalJob) -> None:
+    def _run(self, process: WorkerProcess, job: LocalJob) -> bool:
+        """Run the job to its end, good or bad. False: the worker was gone before it began."""
         try:
-            reply, outcomes = process.request(job.task, job.payload or b"")
+            reply, outcomes = process.request(job.task, job.payload or b"", lambda: self._begin(job))
         except WorkerDied as exc:
-            self._finish(slot, job, JobState.ERROR, f"The simulation worker died: {exc}.")
-            return
+            if not exc.begun and not job.state.final:
+                return False
+            self._end(job, JobState.ERROR, f"The simulation worker died: {exc}.")
+            return True
         job.logs = process.new_log()
         if "error" in reply:
-            self._finish(slot, job, JobState.ERROR, reply["error"])
-            return
-        job.reply, job.outcomes = reply, outcomes
-        self._finish(slot, job, JobState.DONE)
+            self._end(job, JobState.ERROR, reply["error"])
+        else:
+            job.reply, job.outcomes = reply, outcomes
+            self._end(job, JobState.DONE)
+        return True
 
-    def _finish(self, slot: _Slot, job: LocalJob, state: JobState, error: str | None = None) -> None:
+    def _begin(self, job: LocalJob) -> None:
+        with self._changed:
+            if not job.state.final:
+                job.start()
+
+    def _finish(self, slot: _Slot, job: LocalJob, otherwise: str) -> None:
+        """Leave the job; one that has not ended by now never ran."""
+        self._end(job, JobState.ERROR, otherwise)
         with self._changed:
             slot.job = None
-            if not job.state.final:  # it was cancelled meanwhile
+
+    def _end(self, job: LocalJob, state: JobState, error: str | None = None) -> None:
+        with self._changed:
+            if not job.state.final:  # else it was cancelled meanwhile, or has ended
                 job.end(state, error)
                 self.book.ended(job)
-            self._changed.notify_all()
 
 
 @atexit.register

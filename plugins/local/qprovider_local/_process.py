@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import IO, Any
 
 from qprovider_local import _wire
@@ -16,7 +17,15 @@ _LOG_TAIL = 2000  # bytes of a dead worker's last words that are worth reading
 
 
 class WorkerDied(Exception):
-    """The process ended while an answer was expected; the text says how."""
+    """The process ended while an answer was expected; the text says how.
+
+    Attributes:
+        begun: Whether it had begun with the job that it was sent.
+    """
+
+    def __init__(self, how: str, *, begun: bool) -> None:
+        super().__init__(how)
+        self.begun = begun
 
 
 class WorkerProcess:
@@ -29,16 +38,21 @@ class WorkerProcess:
 
     def __init__(self, *, max_threads: int) -> None:
         self._log = _scratch_file()
-        self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
-            [_interpreter(), "-m", "qprovider_local._worker", str(os.getpid()), str(max_threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log if self._log is not None else subprocess.DEVNULL,
-            bufsize=0,
-            # A session of its own: Ctrl-C in the user's terminal must not end a job behind their back.
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": _import_path()},
-        )
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
+                [_interpreter(), "-m", "qprovider_local._worker", str(os.getpid()), str(max_threads)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log if self._log is not None else subprocess.DEVNULL,
+                bufsize=0,
+                # A session of its own: Ctrl-C in the user's terminal must not end a job behind their back.
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": _import_path()},
+            )
+        except OSError:
+            if self._log is not None:
+                self._log.close()
+            raise
         self._ready = False
         self._killed = False
         self._read = 0
@@ -58,28 +72,30 @@ class WorkerProcess:
             WorkerDied: It could not.
         """
         if not self._ready:
-            self._receive()
+            self._receive(begun=False)
             self._ready = True
 
-    def request(self, header: Any, payload: bytes) -> tuple[Any, bytes]:
-        """Send one job and wait for its answer.
+    def request(self, header: Any, payload: bytes, on_begin: Callable[[], None]) -> tuple[Any, bytes]:
+        """Send one job and wait for its answer; `on_begin` is called when the worker begins with it.
 
         Raises:
-            WorkerDied: There is no answer; the text says how the process ended.
+            WorkerDied: There is no answer.
         """
         assert self._popen.stdin is not None
         try:
             _wire.send(self._popen.stdin, header, payload)
         except _wire.ChannelClosed:
-            raise WorkerDied(self._last_words()) from None
-        return self._receive()
+            raise WorkerDied(self._last_words(), begun=False) from None
+        self._receive(begun=False)
+        on_begin()
+        return self._receive(begun=True)
 
-    def _receive(self) -> tuple[Any, bytes]:
+    def _receive(self, *, begun: bool) -> tuple[Any, bytes]:
         assert self._popen.stdout is not None
         try:
             return _wire.receive(self._popen.stdout)
         except _wire.ChannelClosed:
-            raise WorkerDied(self._last_words()) from None
+            raise WorkerDied(self._last_words(), begun=begun) from None
 
     def kill(self) -> None:
         """End it at once. For any thread; returns before the process is gone."""

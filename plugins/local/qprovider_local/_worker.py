@@ -1,7 +1,7 @@
 """The worker process: ``python -m qprovider_local._worker PARENT_PID MAX_THREADS``.
 
 It reads jobs from its standard input and writes their outcomes to its standard output, as frames, until the
-input ends. It says once that it is ready.
+input ends. It says once that it is ready, and before each job that it begins.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def main() -> None:
         _wire.send(replies, {"ready": True})
         while True:
             task, payload = _wire.receive(requests)
+            _wire.send(replies, {"begun": True})
             reply, outcomes = worker.answer(task, payload)
             _wire.send(replies, reply, outcomes)
 
@@ -146,10 +147,13 @@ def _check(result: Any, start: int) -> None:
 def _entry(circuit: QuantumCircuit, outcome: Any, *, memory: bool) -> tuple[dict[str, Any], bytes]:
     from qprovider_local import _outcomes
 
+    # Aer reports nothing of a circuit that measures nothing: its classical bits stayed 0.
     if memory:
-        entry, data = _outcomes.memory_entry(circuit, outcome.data.memory)
+        shots = getattr(outcome.data, "memory", ["0x0"] * outcome.shots)
+        entry, data = _outcomes.memory_entry(circuit, shots)
     else:
-        entry, data = _outcomes.counts_entry(circuit, outcome.data.counts)
+        counts = getattr(outcome.data, "counts", {"0x0": outcome.shots})
+        entry, data = _outcomes.counts_entry(circuit, counts)
     entry["shots"] = outcome.shots
     entry["size"] = len(data)
     entry["metadata"] = {

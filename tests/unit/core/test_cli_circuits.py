@@ -43,10 +43,8 @@ def test_a_qpy_file_may_hold_several_circuits(tmp_path: Path) -> None:
 
 
 def test_openqasm_2_may_include_a_file_that_lies_beside_it(tmp_path: Path) -> None:
-    write(tmp_path, "gate mine a { U(0,0,0) a; }\n", "mine.inc")
-    (circuit,) = read_circuits(
-        write(tmp_path, 'OPENQASM 2.0;\ninclude "mine.inc";\nqreg q[1];\nmine q[0];\n')
-    )
+    write(tmp_path, "gate mine a,b { CX a,b; }\n", "mine.inc")
+    (circuit,) = read_circuits(write(tmp_path, 'OPENQASM 2.0;\ninclude "mine.inc";\nqreg q[2];\nmine q[0],q[1];\n'))
     assert circuit.count_ops() == {"mine": 1}
 
 
@@ -124,9 +122,7 @@ def test_a_damaged_qpy_file_is_an_error(tmp_path: Path) -> None:
     assert "newer Qiskit" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    ("loaded", "what"), [([], "holds no circuits"), ([object()], "holds something else")]
-)
+@pytest.mark.parametrize(("loaded", "what"), [([], "holds no circuits"), ([object()], "holds something else")])
 def test_a_qpy_file_without_circuits_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: list[object], what: str
 ) -> None:

@@ -29,8 +29,8 @@ class Narrow(io.StringIO):
     encoding = "ascii"
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Both streams as a terminal; called in the test, for pytest sets the streams after the fixtures."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(sys, "stderr", stream)
@@ -53,7 +53,13 @@ def test_what_is_not_reported_is_a_dash() -> None:
 
 
 def test_numbers_have_three_digits_and_flags_are_words() -> None:
-    assert [_output.clean(v) for v in (0.0081234, 12, True, False)] == ["0.00812", "12", "yes", "no"]
+    assert [_output.clean(v) for v in (0.0081234, 0.02, 123.4, True, False)] == [
+        "0.00812",
+        "0.0200",
+        "123",
+        "yes",
+        "no",
+    ]
 
 
 def test_a_table_in_a_pipe_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,13 +67,15 @@ def test_a_table_in_a_pipe_is_plain_text(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "name    qubits\na            5\nlonger     127\n"
 
 
-def test_a_table_on_a_terminal_has_styles(terminal: Terminal) -> None:
+def test_a_table_on_a_terminal_has_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
     _output.say_table(["name", "qubits"], [["a", 5]], right=["qubits"])
     assert "\x1b[1m" in terminal.getvalue()
     assert "qubits" in terminal.getvalue()
 
 
-def test_no_color_is_respected(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     _output.say_table(["name"], [["a"]])
     _output.tell("careful", colour="red")
@@ -75,13 +83,15 @@ def test_no_color_is_respected(terminal: Terminal, monkeypatch: pytest.MonkeyPat
     assert "careful" in terminal.getvalue()
 
 
-def test_a_dumb_terminal_gets_plain_text(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
     monkeypatch.setenv("TERM", "dumb")
     _output.say_table(["name"], [["a"]])
     assert terminal.getvalue() == "name\na\n"
 
 
-def test_vendors_text_in_a_table_is_not_markup(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vendors_text_in_a_table_is_not_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     _output.say_table(["name"], [[HOSTILE]])
     shown = terminal.getvalue()
@@ -91,9 +101,8 @@ def test_vendors_text_in_a_table_is_not_markup(terminal: Terminal, monkeypatch: 
     assert "\x1b[31m" not in shown
 
 
-def test_messages_are_coloured_on_a_terminal_only(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_messages_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
     _output.tell("bad", colour="red")
     _output.tell("quiet", dim=True)
     assert terminal.getvalue() == "\x1b[31mbad\x1b[0m\n\x1b[2mquiet\x1b[0m\n"
@@ -103,7 +112,8 @@ def test_messages_are_coloured_on_a_terminal_only(
     assert pipe.getvalue() == "bad\n"
 
 
-def test_a_message_cannot_steer_the_terminal(terminal: Terminal) -> None:
+def test_a_message_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
     _output.tell(f"one\n{HOSTILE}")
     assert "\x1b" not in terminal.getvalue()
 
