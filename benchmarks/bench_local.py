@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-import qprovider_local as plugin
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import quantum_volume
 from qiskit_aer import AerSimulator
 
+import qprovider_local as plugin
 from qprovider_core.records import BackendRef, JobRequest, JobState, SamplePub
 
 SHOTS, SEED, ROUNDS = 1024, 7, 9

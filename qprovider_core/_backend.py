@@ -28,6 +28,7 @@ from qprovider_core._checks import (
 from qprovider_core._concurrency import Lanes
 from qprovider_core._job import Job, make_job
 from qprovider_core._target import build_target
+from qprovider_core._translation import STAGE
 from qprovider_core.errors import CircuitError, DeadlineError, InvalidInputError, PluginError, UnknownBackendError
 from qprovider_core.query import UNFETCHED, View
 from qprovider_core.records import (
@@ -183,6 +184,10 @@ class Backend(BackendV2):
             if self._target is None:
                 self._target = self._make_target()
             return self._target
+
+    def get_translation_stage_plugin(self) -> str:
+        """For Qiskit's `transpile`: a stage that explains what Qiskit's own stumbles over, where it could."""
+        return STAGE if self.faulty_qubits() else "default"
 
     def _make_target(self) -> Target:
         if self._account.supports("qprovider_backend_target"):

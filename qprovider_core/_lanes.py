@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -67,7 +67,7 @@ def _run_lane(account: Account, query: BackendQuery, deadline: Deadline, running
 def _sound(lane: _Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]:
     """The records that can be used; the others are rejected one by one, and the vendor's row says so."""
     sound: list[BackendInfo] = []
-    seen: set[tuple[str, str | None]] = set()
+    seen: set[str | tuple[str, str]] = set()
     flawed = Rejections()
     for record in listed:
         if not isinstance(record, BackendInfo):
@@ -76,7 +76,7 @@ def _sound(lane: _Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]
             continue
         flaw = record.flaws()
         if flaw is None:
-            key = (record.name, record.instance)
+            key = record.name if record.instance is None else (record.name, record.instance)
             if key not in seen:
                 seen.add(key)
                 sound.append(record)
@@ -165,16 +165,20 @@ class Answer:
     """What all accounts answered.
 
     Attributes:
-        found: The backends that satisfy the query, each with its account.
+        lanes: Each account that answered, with its backends that satisfy the query.
         requests: How often each facet was asked for.
         as_of: When they were asked, aware UTC.
     """
 
-    found: tuple[tuple[Account, View], ...]
+    lanes: tuple[tuple[Account, list[View]], ...]
     errors: tuple[QueryError, ...]
     rejected: Rejections
     requests: Counter[str]
     as_of: datetime
+
+    def found(self) -> Iterator[tuple[Account, View]]:
+        """The backends that satisfy the query, each with its account."""
+        return ((account, view) for account, views in self.lanes for view in views)
 
 
 def ask(
@@ -196,7 +200,7 @@ def ask(
         prefix = f"{account.name}/" if account.provider in several else ""
         work = partial(_run_lane, account, query, deadline, running, f"{prefix}{account.provider}:")
         lanes.append((account, in_background(work, f"{account.label}-query")))
-    found: list[tuple[Account, View]] = []
+    answered: list[tuple[Account, list[View]]] = []
     errors: list[QueryError] = []
     rejected = Rejections()
     requests: Counter[str] = Counter()
@@ -220,11 +224,11 @@ def ask(
             errors.append(query_error(account.provider, account.name, exc, time.monotonic() - started))
             continue
         lane = future.result()
-        found += [(account, view) for view in lane.views]
+        answered.append((account, lane.views))
         errors += lane.errors
         rejected.extend(lane.rejected)
         requests += lane.requests
-    return Answer(tuple(found), tuple(errors), rejected, requests, as_of)
+    return Answer(tuple(answered), tuple(errors), rejected, requests, as_of)
 
 
 def query_error(

@@ -189,7 +189,7 @@ def query_records(
     limits = _split(criteria)
     query = _prepare(accounts, name, where, criteria)
     answer = ask(accounts, query, **limits)
-    return _listed([(view.info, view.info) for _, view in answer.found], answer, query, filters, party)
+    return _listed([view.info for _, view in answer.found()], answer, query, filters, party)
 
 
 def query_handles(
@@ -206,20 +206,19 @@ def query_handles(
     limits = _split(criteria)
     query = _prepare(accounts, name, where, criteria)
     answer = ask(accounts, query, **limits)
-    made = [(_handle(account, view, answer.as_of), view.info) for account, view in answer.found]
-    return _listed(made, answer, query, filters, party)
+    handles = [_handle(account, view, answer.as_of) for account, view in answer.found()]
+    return _listed(handles, answer, query, filters, party)
 
 
 def _listed(
-    found: list[tuple[Any, BackendInfo]],
+    found: list[Any],
     answer: Answer,
     query: BackendQuery,
     filters: Callable[[Any], Any] | None,
     party: _Party | None,
 ) -> BackendList[Any]:
-    kept = [item for item, _ in found] if filters is None else _filtered(found, filters, answer.rejected)
     return BackendList(
-        kept,
+        found if filters is None else _filtered(found, filters, answer.rejected),
         errors=[*(party.errors if party else ()), *answer.errors],
         notes=party.notes if party else (),
         as_of=answer.as_of,
@@ -239,7 +238,8 @@ def _filtered(found: list[tuple[Any, BackendInfo]], test: Callable[[Any], Any], 
         )
     kept = []
     failures: list[Exception] = []
-    for item, info in found:
+    for item in found:
+        info = item if isinstance(item, BackendInfo) else item.info
         try:
             passed = test(item)
         except Exception as exc:  # noqa: BLE001  the user's own function may raise anything
@@ -381,11 +381,11 @@ def choose_least_busy(
     limits = _split(criteria)
     query = _prepare(accounts, name, where, criteria)
     answer = ask(accounts, query, running=True, **limits)
-    found = answer.found
+    found = list(answer.found())
     if filters is not None and found:
-        handles = [(_handle(account, view, answer.as_of), view.info) for account, view in found]
+        handles = [_handle(account, view, answer.as_of) for account, view in found]
         kept = {id(handle) for handle in _filtered(handles, filters, answer.rejected)}
-        found = tuple(pair for pair, (h, _) in zip(found, handles, strict=True) if id(h) in kept)
+        found = [pair for pair, handle in zip(found, handles, strict=True) if id(handle) in kept]
     if not found:
         errors = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
         raise nothing_runs({one.name: one.reason for one in answer.rejected}, errors)
@@ -444,10 +444,10 @@ def open_backend(
 ) -> Backend:
     """The one backend of that name among these accounts, with its configuration fetched."""
     answer = ask(accounts, BackendQuery(), timeout=timeout)
-    matches = _matching(answer.found, name, instance)
+    matches = _matching(answer.found(), name, instance)
     if not matches and instance is None and "@" in name:
         bare, _, instance = name.rpartition("@")
-        matches = _matching(answer.found, bare, instance)
+        matches = _matching(answer.found(), bare, instance)
     problems = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
     if len(matches) == 1:
         account, view = matches[0]
@@ -462,7 +462,7 @@ def open_backend(
             what=f"Several backends are called {name!r}.",
             hint="Say which one: " + ", ".join(choices),
         )
-    full_names = {view.info.name: view.info.full_name for _, view in answer.found}
+    full_names = {view.info.name: view.info.full_name for _, view in answer.found()}
     close = [full_names[bare] for bare in near_matches(name, full_names)]
     raise UnknownBackendError(
         name,

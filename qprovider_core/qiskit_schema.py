@@ -219,7 +219,8 @@ def summary_from_documents(
     two_qubit, readout, updated = None, None, None
     if properties:
         two_qubit = _median_two_qubit_error(properties)
-        readout = _median([v for q in properties.get("qubits") or () if (v := _entry(q, "readout_error")) is not None])
+        errors = [_entry(values, "readout_error") for values in properties.get("qubits") or ()]
+        readout = _median([error for error in errors if error is not None])
         try:
             updated = _moment(properties.get("last_update_date"), "last_update_date", {})
         except ResponseError:
@@ -260,11 +261,9 @@ def features(configuration: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(word, str)
     }
     gates = configuration.get("gates") or ()
-    fractional = {
-        gate.get("name")
-        for gate in gates
-        if isinstance(gate, Mapping) and gate.get("parameters")
-    } & set(configuration.get("basis_gates") or ()) - _ANGLES_WITHOUT_CALIBRATION
+    fractional = {gate.get("name") for gate in gates if isinstance(gate, Mapping) and gate.get("parameters")} & set(
+        configuration.get("basis_gates") or ()
+    ) - _ANGLES_WITHOUT_CALIBRATION
     found = []
     if words & _CONTROL_FLOW:
         found.append("dynamic_circuits")

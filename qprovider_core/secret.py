@@ -40,7 +40,9 @@ class Secret:
             return NotImplemented
         if self._text is None or other._text is None:
             return False
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(
+            self._text.encode("utf-8", "surrogatepass"), other._text.encode("utf-8", "surrogatepass")
+        )
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))

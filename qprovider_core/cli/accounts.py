@@ -47,8 +47,8 @@ def add(
     """Save an account.
 
     The token is asked for without being shown, or read from standard input when that is no terminal; with more
-    than one secret field, one line for each, in the order of the provider's fields. It is never taken from the command line, where other users and the shell's history
-    see it.
+    than one secret field, one line for each, in the order of the provider's fields. It is never taken from the
+    command line, where other users and the shell's history see it.
     """
     if ctx.args:  # click's own message would show what may be a token
         ctx.fail("Only PROVIDER is an argument here. A token is asked for, or read from standard input.")

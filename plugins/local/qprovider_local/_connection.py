@@ -44,7 +44,7 @@ class Connection:
     # -- backends ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def _snapshots(self) -> dict[str, _snapshots.Snapshot]:
+    def _twins(self) -> dict[str, _snapshots.Snapshot]:
         found = {snapshot.name: snapshot for snapshot in _snapshots.bundled()}
         if self.options.all_devices:
             for snapshot in _snapshots.installed():
@@ -77,14 +77,14 @@ class Connection:
             )
             for name, method in METHODS.items()
         ]
-        return ideal + [snapshot.info(pending) for snapshot in self._snapshots.values()]
+        return ideal + [snapshot.info(pending) for snapshot in self._twins.values()]
 
     def _check(self, name: str) -> None:
-        if name not in METHODS and name not in self._snapshots:
+        if name not in METHODS and name not in self._twins:
             hint = None if self.options.all_devices else "Open the account with all_devices=True for more twins."
-            error = UnknownBackendError(name, [*METHODS, *self._snapshots])
-            raise error if error.suggestions or hint is None else UnknownBackendError(
-                name, error.choices, hint=hint
+            error = UnknownBackendError(name, [*METHODS, *self._twins])
+            raise (
+                error if error.suggestions or hint is None else UnknownBackendError(name, error.choices, hint=hint)
             )
 
     def configuration(self, name: str) -> BackendConfiguration:
@@ -92,11 +92,11 @@ class Connection:
         self.pool.start()  # whoever opens a backend will run something: the imports take seconds
         if name in METHODS:
             return METHODS[name].configuration(self._aer_version)
-        return self._snapshots[name].configuration
+        return self._twins[name].configuration
 
     def status(self, name: str) -> BackendStatus:
         self._check(name)
-        known = self._aer_version if name in METHODS else self._snapshots[name].facts["version"]
+        known = self._aer_version if name in METHODS else self._twins[name].facts["version"]
         return BackendStatus(
             backend_name=name,
             backend_version=known,
@@ -109,7 +109,7 @@ class Connection:
         self._check(name)
         if name in METHODS:
             return None
-        properties = self._snapshots[name].properties
+        properties = self._twins[name].properties
         if at is not None and properties.last_update is not None and properties.last_update >= at:
             return None
         return properties
@@ -128,24 +128,26 @@ class Connection:
         if name in METHODS:
             task["method"] = METHODS[name].name
         else:
-            snapshot = self._snapshots[name]
+            snapshot = self._twins[name]
             task["method"] = "automatic"
             task["snapshot"] = [str(snapshot.configuration_path), str(snapshot.properties_path)]
-        circuits: dict[int, Any] = {}  # by identity: a sweep over parameters sends its circuit once
-        places: dict[int, int] = {}
-        pubs = []
+        places: dict[int, int] = {}  # by identity: a sweep over parameters sends its circuit once
+        circuits: list[Any] = []
+        pubs: list[tuple[int, int, list[float]]] = []
         for pub in request.pubs:
-            assert isinstance(pub, SamplePub)
-            place = places.setdefault(id(pub.circuit), len(places))
-            circuits[place] = pub.circuit
-            pubs.append([place, pub.shots, [float(value) for value in pub.parameter_values]])
+            if not isinstance(pub, SamplePub):
+                raise InvalidInputError("A job of kind 'sample' takes circuits with shots only.")
+            place = places.setdefault(id(pub.circuit), len(circuits))
+            if place == len(circuits):
+                circuits.append(pub.circuit)
+            pubs.append((place, pub.shots, [float(value) for value in pub.parameter_values]))
         task["pubs"] = pubs
-        task["sizes"], payload = _wire.pack_circuits(list(circuits.values()))
+        task["sizes"], payload = _wire.pack_circuits(circuits)
         job = LocalJob(
             backend=name,
             task=task,
             payload=payload,
-            shots=request.pubs[0].shots,
+            shots=pubs[0][1],
             tags=request.tags,
             name=request.name,
             key=request.key,

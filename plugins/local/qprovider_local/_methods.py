@@ -16,19 +16,27 @@ from qprovider_core.records import BackendConfiguration
 
 MAX_SHOTS = 1_000_000  # AerSimulator's own limit of one circuit
 
-_PLAIN = "ccx cp cx cy cz diagonal ecr h id p pauli r rx rxx ry ryy rz rzx rzz s sdg swap sx sxdg t tdg u u1 u2 u3 unitary x y z"
-_DENSITY_MATRIX = frozenset(f"{_PLAIN} cu1".split())
-_MATRIX_PRODUCT_STATE = frozenset(f"{_PLAIN} cswap csx store".split())
+
+def _gates(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+_PLAIN = _gates(
+    "ccx cp cx cy cz diagonal ecr h id p pauli r rx rxx ry ryy rz rzx rzz s sdg swap sx sxdg t tdg",
+    "u u1 u2 u3 unitary x y z",
+)
+_DENSITY_MATRIX = _PLAIN | {"cu1"}
+_MATRIX_PRODUCT_STATE = _PLAIN | {"cswap", "csx", "store"}
 _STATEVECTOR = (
     _DENSITY_MATRIX
     | _MATRIX_PRODUCT_STATE
-    | set("ccz crx cry crz cu cu2 cu3 mcp mcphase mcr mcrx mcry mcrz mcswap mcsx mcu mcu1 mcu2 mcu3".split())
-    | set("mcx mcx_gray mcy mcz multiplexer".split())
+    | _gates(
+        "ccz crx cry crz cu cu2 cu3 mcp mcphase mcr mcrx mcry mcrz mcswap mcsx mcu mcu1 mcu2 mcu3",
+        "mcx mcx_gray mcy mcz multiplexer",
+    )
 )
-_STABILIZER = frozenset("cx cy cz ecr h id pauli rz s sdg store swap sx sxdg x y z".split())
-_EXTENDED_STABILIZER = frozenset(
-    "ccx ccz cx cz ecr h id p pauli rz s sdg store swap sx sxdg t tdg u1 x y z".split()
-)
+_STABILIZER = _gates("cx cy cz ecr h id pauli rz s sdg store swap sx sxdg x y z")
+_EXTENDED_STABILIZER = _gates("ccx ccz cx cz ecr h id p pauli rz s sdg store swap sx sxdg t tdg u1 x y z")
 _CONTROL_FLOW = ("if_else", "for_loop", "while_loop", "switch_case", "break_loop", "continue_loop")
 
 

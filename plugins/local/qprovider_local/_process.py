@@ -39,7 +39,7 @@ class WorkerProcess:
     def __init__(self, *, max_threads: int) -> None:
         self._log = _scratch_file()
         try:
-            self._popen = subprocess.Popen(  # noqa: S603  # our own module, no shell
+            self._popen = subprocess.Popen(
                 [_interpreter(), "-m", "qprovider_local._worker", str(os.getpid()), str(max_threads)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -72,6 +72,11 @@ class WorkerProcess:
             WorkerDied: It could not.
         """
         if not self._ready:
+            assert self._popen.stdout is not None
+            try:
+                _wire.await_mark(self._popen.stdout)
+            except _wire.ChannelClosed:
+                raise WorkerDied(self._last_words(), begun=False) from None
             self._receive(begun=False)
             self._ready = True
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 _LENGTHS = struct.Struct(">IQ")
+_MARK = b"\0qprovider-local frames follow\0"
 # Qiskit writes and reads a QPY file in one go with the interpreter's lock held. Small files let the user's
 # other threads run in between: 2000 instructions take about 5 ms.
 _INSTRUCTIONS_A_FILE = 2000
@@ -24,6 +25,22 @@ _INSTRUCTIONS_A_FILE = 2000
 
 class ChannelClosed(Exception):
     """The other side is gone."""
+
+
+def send_mark(stream: IO[bytes]) -> None:
+    """Say that frames follow. Whatever the interpreter printed while it started stands before."""
+    stream.write(_MARK)
+
+
+def await_mark(stream: IO[bytes]) -> None:
+    """Skip what stands before the first frame.
+
+    Raises:
+        ChannelClosed: The stream ended without a mark.
+    """
+    seen = b""
+    while not seen.endswith(_MARK):
+        seen = seen[-len(_MARK) :] + _exactly(stream, 1)
 
 
 def send(stream: IO[bytes], header: Any, payload: bytes = b"") -> None:

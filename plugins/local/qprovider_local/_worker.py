@@ -31,6 +31,7 @@ def main() -> None:
     _die_with_parent(parent)
     faulthandler.enable()  # a crash in native code leaves its last words in the log
     requests, replies = _take_channel()
+    _wire.send_mark(replies)
     worker = Worker(max_threads=threads)
     with contextlib.suppress(_wire.ChannelClosed):
         _wire.send(replies, {"ready": True})
@@ -69,7 +70,6 @@ class Worker:
 
     def __init__(self, *, max_threads: int) -> None:
         from qiskit import QuantumCircuit
-        from qiskit_aer import AerSimulator
 
         self.max_threads = max_threads
         self._simulators: dict[str, AerSimulator] = {}
@@ -114,9 +114,9 @@ class Worker:
         for start, stop in _runs_of_equal(shots):
             if seed is not None:
                 options["seed_simulator"] = seed + _SEED_STEP * start
-            result = self._simulator(task["method"]).run(
-                circuits[start:stop], shots=shots[start], **options
-            ).result()
+            result = (
+                self._simulator(task["method"]).run(circuits[start:stop], shots=shots[start], **options).result()
+            )
             _check(result, start)
             seconds += getattr(result, "time_taken", 0.0)
             for circuit, outcome in zip(circuits[start:stop], result.results, strict=True):

@@ -231,7 +231,7 @@ def test_notes_and_records_that_were_left_out_are_told(call: Call) -> None:
     result = call("backends")
     assert "garbled:one" in names(result)
     assert "garbled: one backend left out" in result.stderr
-    assert "closed: no account." in result.stderr
+    assert "closed: no account" in result.stderr
 
 
 def test_an_error_may_come_without_advice(call: Call) -> None:

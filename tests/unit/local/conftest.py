@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-import qprovider_local as plugin
 from qiskit import QuantumCircuit
 
+import qprovider_local as plugin
 from qprovider_core.records import (
     BackendRef,
     JobInfo,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from qprovider_local._jobs import JobBook, LocalJob
 
 from qprovider_core.errors import InvalidInputError, UnknownJobError
 from qprovider_core.records import JobQuery, JobState
+from qprovider_local._jobs import JobBook, LocalJob
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import qprovider_local as plugin
 from qiskit_aer import AerSimulator
 from qiskit_aer.backends.name_mapping import NAME_MAPPING
-from qprovider_local._methods import MAX_SHOTS, METHODS
 
+import qprovider_local as plugin
 from qprovider_core._target import build_target
 from qprovider_core.records import BackendRef
+from qprovider_local._methods import MAX_SHOTS, METHODS
 
 names = pytest.mark.parametrize("name", sorted(METHODS))
 # Aer's own tools beside circuits' instructions: noise and things to save or set.

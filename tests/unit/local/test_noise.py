@@ -11,6 +11,7 @@ from qiskit.circuit.library import quantum_volume
 from qiskit.providers import BackendV2, Options
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
+
 from qprovider_local import _noise, _snapshots
 
 BUNDLED = {snapshot.name: snapshot for snapshot in _snapshots.bundled()}
@@ -116,9 +117,7 @@ def test_waiting_relaxes():
 
 
 def test_an_error_is_worked_out_once():
-    fresh = _noise.Device(
-        str(BUNDLED["fake_belem"].configuration_path), str(BUNDLED["fake_belem"].properties_path)
-    )
+    fresh = _noise.Device(str(BUNDLED["fake_belem"].configuration_path), str(BUNDLED["fake_belem"].properties_path))
     places = frozenset({("cx", (0, 1)), ("sx", (0,)), ("measure", (0,))})
     model = fresh.noise_model(places)
     assert fresh.noise_model(places | {("barrier", (0, 1)), ("unheard", (9,))}) is model

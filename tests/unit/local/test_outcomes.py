@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Clbit
 from qiskit.result.postprocess import format_counts_memory
+
 from qprovider_local import _outcomes, _wire
 
 

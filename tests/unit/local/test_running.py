@@ -10,13 +10,13 @@ import time
 from collections import Counter
 
 import pytest
-import qprovider_local as plugin
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import quantum_volume
 from qiskit.quantum_info import Kraus
 from qiskit_aer import AerSimulator
 
+import qprovider_local as plugin
 from qprovider_core.errors import InvalidInputError, JobError, ResultError, UnknownJobError
 from qprovider_core.records import (
     BackendRef,
@@ -182,9 +182,7 @@ def test_states_follow_each_other_and_carry_their_times(own_local, bell, endless
     assert running.ended_at is None
     queued = own_local.info(waiting)
     assert (queued.state, queued.queue.position) == (JobState.QUEUED, 1)
-    status = plugin.qprovider_backend_status(
-        connection=own_local.connection, backend=BackendRef(name="fake_belem")
-    )
+    status = plugin.qprovider_backend_status(connection=own_local.connection, backend=BackendRef(name="fake_belem"))
     assert status.pending_jobs == 1
     listed = plugin.qprovider_list_backends(connection=own_local.connection)
     assert {info.pending_jobs for info in listed} == {1}

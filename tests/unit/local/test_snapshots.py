@@ -7,12 +7,12 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import qprovider_local as plugin
 from qiskit_ibm_runtime.fake_provider import FakeBelemV2
-from qprovider_local import _snapshots
 
+import qprovider_local as plugin
 from qprovider_core.qiskit_schema import summary_from_documents
 from qprovider_core.records import BackendRef, BackendStatus
+from qprovider_local import _snapshots
 
 BUNDLED = {snapshot.name: snapshot for snapshot in _snapshots.bundled()}
 bundled = pytest.mark.parametrize("name", sorted(BUNDLED))
@@ -70,7 +70,7 @@ def test_belems_values_are_those_of_the_fake_device_in_si_units(local):
     configuration, properties = hooks(local, "fake_belem")
     target = FakeBelemV2().target
     assert configuration.dt == pytest.approx(target.dt)
-    assert {pair for pair in configuration.coupling_map} == set(target["cx"])
+    assert set(configuration.coupling_map) == set(target["cx"])
     for qubit, expected in enumerate(target.qubit_properties):
         assert properties.t1(qubit) == pytest.approx(expected.t1)
         assert properties.t2(qubit) == pytest.approx(expected.t2)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+
 from qprovider_local import _wire
 
 
