@@ -8,7 +8,7 @@ would keep the process alive for ever.)
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -81,9 +81,3 @@ class Lanes:
 
 _WIDEST = 16
 
-
-def wait_all(futures: Iterable[Future[T]], deadline: Deadline) -> None:
-    """Wait until all are done or the deadline has passed; raises nothing."""
-    from concurrent.futures import wait
-
-    wait(list(futures), timeout=deadline.timeout)

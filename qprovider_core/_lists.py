@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
+from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, printable, text_table
 from qprovider_core.query import Rejections
 from qprovider_core.records._base import Record
 from qprovider_core.records.backends import BackendInfo
@@ -71,7 +71,7 @@ class AnswerList(list[T], Generic[T]):
         raise NotImplementedError
 
     def _remarks(self) -> list[str]:
-        return [f"! {error}" for error in self.errors] + self.notes
+        return [printable(text) for text in (*(f"! {error}" for error in self.errors), *self.notes)]
 
     def __repr__(self) -> str:
         table = text_table(self._head, map(self._row, self)) if self else self._nothing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
 from qprovider_core.records.backends import BackendInfo
@@ -56,8 +57,11 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, most: i
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+][0-9]+)?|nan|-?inf")
+
+
 def _is_number(text: str) -> bool:
-    return text == "–" or text.replace(".", "", 1).replace("e-", "", 1).isdigit()
+    return text == "–" or _NUMBER.fullmatch(text) is not None
 
 
 BACKEND_HEAD = ("backend", "qubits", "status", "pending jobs", "2q error", "readout error", "kind")

@@ -189,12 +189,13 @@ class _Builder:
         places = self._places("measure", 1)
         if self.props is None or self.size is None:
             return places
-        known = range(min(self.size, len(self.props.qubits)))
-        readout: dict[tuple[int, ...], InstructionProperties | None] = {
-            (q,): InstructionProperties(error=self.props.readout_error(q), duration=self.props.readout_length(q))
-            for q in known
-            if q not in self.faulty
-        }
+        working = [qubit for qubit in range(self.size) if qubit not in self.faulty]
+        readout: dict[tuple[int, ...], InstructionProperties | None] = {(qubit,): None for qubit in working}
+        for qubit in working:
+            if qubit < len(self.props.qubits):
+                readout[(qubit,)] = InstructionProperties(
+                    error=self.props.readout_error(qubit), duration=self.props.readout_length(qubit)
+                )
         # The readout values of the qubits tell more than a gate entry for "measure" of the same device.
         return readout if places is None else {place: readout.get(place, places[place]) for place in places}
 

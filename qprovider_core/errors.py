@@ -360,6 +360,10 @@ class JobTimeoutError(JobError, TimeoutError):
         super().__init__(what, job_id=job_id, why=why, hint=hint)
         self.job = job
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A handle holds connections and locks, which do not travel.
+        return (type(self), self.args, {**self.__dict__, "job": None})
+
 
 class ResultError(JobError):
     """The job is done, but its result cannot be had or read."""

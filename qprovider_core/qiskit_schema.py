@@ -8,7 +8,7 @@ SI here and nowhere else. Reading a document neither imports Qiskit nor numpy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -36,9 +36,9 @@ _US = ("default_rep_delay", "rep_delay_range", "rep_times")
 _GHZ = ("qubit_lo_range", "meas_lo_range")
 _FIELDS = {field.name for field in attrs.fields(BackendConfiguration)} - {"extra"}
 
-_CONTROL_FLOW = {"dynamic_circuits", "if_else", "switch_case", "while_loop"}
+_CONTROL_FLOW = ("dynamic_circuits", "if_else", "switch_case", "while_loop")
 # What devices without fractional gates list: any other gate with an angle is one.
-_ANGLES_WITHOUT_CALIBRATION = {"rz", "p", "u1", "u2", "u3", "u", "delay"}
+_ANGLES_WITHOUT_CALIBRATION = ("rz", "p", "u1", "u2", "u3", "u", "delay")
 
 
 # ----------------------------------------------------------------------------------------------- configuration
@@ -69,18 +69,17 @@ def configuration_from_document(document: Any) -> BackendConfiguration:
     for key in ("basis_gates", "gates"):
         if data.get(key) is None:
             data.pop(key, None)
-    if isinstance(data.get("gates"), list):
-        data["gates"] = [_gate(gate) for gate in data["gates"]]
-    if "extra" in data:  # a vendor's own key of that name must not be taken for the record's field
-        data["extra_"] = data.pop("extra")
+    gates = data.get("gates")
+    if isinstance(gates, list):
+        data["gates"] = [_gate(gate, f"gates[{index}]") for index, gate in enumerate(gates)]
     return from_json(data, BackendConfiguration, what="The configuration")
 
 
-def _gate(gate: Any) -> Any:
+def _gate(gate: Any, path: str) -> Mapping[str, Any]:
     """Instructions such as ``reset`` come with null where a gate has a list."""
-    if isinstance(gate, Mapping) and gate.get("parameters", ()) is None:
-        return {**gate, "parameters": []}
-    return gate
+    if not isinstance(gate, Mapping):
+        raise _wrong(path, gate, "an object")
+    return {**gate, "parameters": []} if gate.get("parameters", ()) is None else gate
 
 
 def _number(value: Any, path: str) -> float:
@@ -219,7 +218,7 @@ def summary_from_documents(
     two_qubit, readout, updated = None, None, None
     if properties:
         two_qubit = _median_two_qubit_error(properties)
-        errors = [_entry(values, "readout_error") for values in properties.get("qubits") or ()]
+        errors = [_entry(values, "readout_error") for values in _items(properties.get("qubits"))]
         readout = _median([error for error in errors if error is not None])
         try:
             updated = _moment(properties.get("last_update_date"), "last_update_date", {})
@@ -254,36 +253,35 @@ def processor_text(processor: Any) -> str | None:
 
 def features(configuration: Mapping[str, Any]) -> tuple[str, ...]:
     """Words for what sets a device apart: ``dynamic_circuits``, ``fractional_gates``."""
-    words = {
-        word
-        for key in ("supported_instructions", "supported_features")
-        for word in configuration.get(key) or ()
-        if isinstance(word, str)
-    }
-    gates = configuration.get("gates") or ()
-    fractional = {gate.get("name") for gate in gates if isinstance(gate, Mapping) and gate.get("parameters")} & set(
-        configuration.get("basis_gates") or ()
-    ) - _ANGLES_WITHOUT_CALIBRATION
+    listed = (configuration.get(key) for key in ("supported_instructions", "supported_features"))
+    native = [name for name in _items(configuration.get("basis_gates")) if name not in _ANGLES_WITHOUT_CALIBRATION]
     found = []
-    if words & _CONTROL_FLOW:
+    if any(word in _CONTROL_FLOW for words in listed for word in _items(words)):
         found.append("dynamic_circuits")
-    if fractional:
+    if any(
+        isinstance(gate, Mapping) and gate.get("parameters") and gate.get("name") in native
+        for gate in _items(configuration.get("gates"))
+    ):
         found.append("fractional_gates")
     return tuple(found)
 
 
 def _median_two_qubit_error(properties: Mapping[str, Any]) -> float | None:
     by_gate: dict[str, list[float]] = {}
-    for gate in properties.get("gates") or ():
-        if isinstance(gate, Mapping) and len(gate.get("qubits") or ()) == 2:
+    for gate in _items(properties.get("gates")):
+        if isinstance(gate, Mapping) and len(_items(gate.get("qubits"))) == 2:
             error = _entry(gate.get("parameters"), "gate_error")
             if error is not None and error < 1:  # 1 means "not calibrated"
                 by_gate.setdefault(str(gate.get("gate")), []).append(error)
     return _median(max(by_gate.values(), key=len)) if by_gate else None
 
 
-def _entry(entries: Iterable[Any] | None, name: str) -> float | None:
-    for entry in entries or ():
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _entry(entries: Any, name: str) -> float | None:
+    for entry in _items(entries):
         if isinstance(entry, Mapping) and entry.get("name") == name:
             value = entry.get("value")
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from numbers import Real
 from typing import Any, Final, Protocol
 
 import attrs
@@ -69,10 +70,15 @@ class View:
             record = getattr(self, facet)
             if record is UNFETCHED:
                 return Needs(facet)
-            if record is not None:
+            if record is None:
+                continue
+            try:
                 value = read(record)
-                if value is not None:
-                    return value
+            except Exception as exc:  # noqa: BLE001  content is structured when it is read: only then is damage seen
+                self.failures = {**self.failures, facet: f"its {facet} cannot be read: {exc}"}
+                continue
+            if value is not None:
+                return value
         return None
 
     def tell(self, attribute: Attribute) -> str:
@@ -109,11 +115,16 @@ class Criterion(Protocol):
 
 @attrs.frozen
 class Compare:
-    """A test of one attribute."""
+    """A test of one attribute.
+
+    Attributes:
+        users: The user's own function, when that is the test: a reason tells what it raised.
+    """
 
     attribute: Attribute
     test: Callable[[Any], bool]
     text: str
+    users: Callable[[Any], Any] | None = None
 
     def quick(self) -> tuple[Callable[[BackendInfo], Any], Callable[[Any], bool]] | None:
         facet, read = self.attribute.places[0]
@@ -123,13 +134,22 @@ class Compare:
         value = view.value(self.attribute)
         if value is None or isinstance(value, Needs):
             return value
-        return bool(self.test(value))
+        try:
+            return bool(self.test(value))
+        except Exception:  # noqa: BLE001  records of a vendor may hold anything; what cannot be compared fails
+            return False
 
     def attributes(self) -> Iterable[Attribute]:
         return (self.attribute,)
 
     def reason(self, view: View) -> str:
-        return f"{view.tell(self.attribute)}, wanted {self.text}"
+        told, value = view.tell(self.attribute), view.value(self.attribute)
+        if self.users is not None and value is not None and not isinstance(value, Needs):
+            try:
+                self.users(value)
+            except Exception as exc:  # noqa: BLE001  a user's function may raise anything
+                return f"{told}, on which {_name_of(self.users)} raised {type(exc).__name__}: {exc}"
+        return f"{told}, wanted {self.text}"
 
 
 # ------------------------------------------------------------------------------------------- keyword criteria
@@ -153,7 +173,7 @@ def keyword_criterion(name: str, wanted: Any, extra_fields: Iterable[str] = ()) 
         return bound
     attribute = find_attribute(name, extra_fields)
     if callable(wanted) and not isinstance(wanted, type):
-        return Compare(attribute, _guarded(wanted), f"{name} to satisfy {_name_of(wanted)}")
+        return Compare(attribute, _guarded(wanted), f"{name} to satisfy {_name_of(wanted)}", wanted)
     if isinstance(wanted, range):
         _check_value(attribute, 0)
         return Compare(attribute, lambda v: v in wanted, f"{name} in {wanted.start}..{wanted.stop - 1}")
@@ -192,7 +212,7 @@ def _bound(name: str, wanted: Any, extra_fields: Iterable[str]) -> Criterion | N
 def _equality(attribute: Attribute, wanted: Any) -> Callable[[Any], bool]:
     if attribute.kind is Kind.OTHER:
         plain = _plain(wanted)
-        return lambda value: bool(_plain(value) == plain)
+        return _guarded(lambda value: _plain(value) == plain)
     _check_value(attribute, wanted)
     if attribute.wild and is_pattern(wanted):
         return wildcard(wanted)
@@ -214,7 +234,7 @@ def _check_value(attribute: Attribute, wanted: Any) -> None:
     """Refuse a value of another kind than the attribute's: it could never match."""
     fits = {
         Kind.FLAG: isinstance(wanted, bool),
-        Kind.NUMBER: isinstance(wanted, int | float) and not isinstance(wanted, bool),
+        Kind.NUMBER: isinstance(wanted, Real) and not isinstance(wanted, bool),
         Kind.TEXT: isinstance(wanted, str),
         Kind.WORDS: isinstance(wanted, str),
         Kind.TIME: isinstance(wanted, datetime),
@@ -245,7 +265,7 @@ def _guarded(test: Callable[[Any], Any]) -> Callable[[Any], bool]:
     def guarded(value: Any) -> bool:
         try:
             return bool(test(value))
-        except TypeError:
+        except Exception:  # noqa: BLE001  see above
             return False
 
     return guarded
@@ -285,8 +305,8 @@ class BackendQuery:
             InvalidInputError: A name, a value or the text cannot be used; nothing was asked of anybody.
         """
         own = tuple(extra_fields)
-        _refuse_contradictions(criteria)
         built = [keyword_criterion(name, v, own) for name, v in criteria.items() if v is not None]
+        _refuse_contradictions({n: v for n, v in criteria.items() if n not in CATALOGUE and n not in own})
         if where is not None:
             from qprovider_core.where import parse_where  # late: few queries have one
 
@@ -302,7 +322,8 @@ def _refuse_contradictions(criteria: Mapping[str, Any]) -> None:
         high = criteria.get("max_" + name.removeprefix("min_"))
         if not name.startswith("min_") or low is None or high is None:
             continue
-        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        numbers = isinstance(low, Real) and isinstance(high, Real)
+        if (numbers or (isinstance(low, datetime) and isinstance(high, datetime))) and low > high:
             raise InvalidInputError(
                 f"{name}={low} is above max_{name.removeprefix('min_')}={high}: nothing can satisfy both."
             )
@@ -375,17 +396,21 @@ class Rejections(Sequence[Rejected]):
 def _rejected(because: Criterion | str, prefix: str, item: View | BackendInfo) -> Rejected:
     view = item if isinstance(item, View) else View(item)
     info = view.info
-    name = info.full_name if info.provider else f"{prefix}{_short(info.name)}"
+    stamped = isinstance(info.full_name, str) and info.full_name.startswith(prefix)
+    name = _short(info.full_name) if stamped else f"{prefix}{_short(info.name)}"
     if isinstance(because, str):
         return Rejected(info, name, because)
     return Rejected(info, name, because.reason(view), because.text)
+
+
+_LONGEST_SHOWN = 300  # no sound name is longer
 
 
 def _short(name: object) -> str:
     """A name to show for a record that may be garbage."""
     if not isinstance(name, str) or not name:
         return "(unnamed)"
-    return name if len(name) <= 60 else name[:59] + "…"
+    return name if len(name) <= _LONGEST_SHOWN else name[: _LONGEST_SHOWN - 1] + "…"
 
 
 Fetch = Callable[[str, Sequence[View]], None]

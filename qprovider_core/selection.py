@@ -45,6 +45,8 @@ class _Runs:
 
     def outcome(self, view: View) -> Outcome:
         # The status is asked for only where the listing leaves open whether it runs, or its queue.
+        if view.status is UNFETCHED and self._unfit(view) is not None:
+            return False
         for name in ("operational", "pending_jobs"):
             value = view.value(CATALOGUE[name])
             if isinstance(value, Needs):

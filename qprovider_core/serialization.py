@@ -56,9 +56,13 @@ def _int(value: Any, _: object) -> int:
 def _float(value: Any, _: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _refuse(value, "a number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise _refuse(value, "a finite number")
-    return float(value)
+    return number
 
 
 def _str(value: Any, _: object) -> str:
@@ -81,11 +85,14 @@ def _datetime(value: Any, _: object) -> datetime:
         raise _refuse(value, "an ISO 8601 time") from exc
     if moment.tzinfo is None:
         raise _refuse(value, "a time with an offset")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise _refuse(value, "a time from the year 1 to 9999") from exc
 
 
 def _sequence(value: Any) -> Any:
-    if isinstance(value, str | bytes | Mapping):
+    if not isinstance(value, list | tuple):
         raise _refuse(value, "a list")
     return value
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ import attrs
 
 from qprovider_core.attributes import FACETS, Attribute, Kind, find_attribute
 from qprovider_core.errors import UnknownAttributeError, WhereError
-from qprovider_core.query import Criterion, Needs, Outcome, View, is_pattern, wildcard
+from qprovider_core.query import Criterion, Needs, Outcome, View, _plain, is_pattern, wildcard
 from qprovider_core.records.backends import BackendInfo
 
 _LONGEST = 4000
@@ -79,14 +80,16 @@ class _Where:
 
     def outcome(self, view: View) -> Outcome:
         outcome = self.node.value(view)
-        return outcome if isinstance(outcome, Needs) or outcome is None else bool(outcome)
+        return outcome if isinstance(outcome, Needs) or outcome is None else _true(outcome)
 
     def attributes(self) -> Iterable[Attribute]:
         return self.node.attributes()
 
     def reason(self, view: View) -> str:
-        told = ", ".join(dict.fromkeys(view.tell(attribute) for attribute in self.attributes()))
-        return f"{told}, wanted {self.text}"
+        # What was never asked for, because the rest settled it, is not to blame.
+        asked = [one for one in self.attributes() if not isinstance(view.value(one), Needs)]
+        told = ", ".join(dict.fromkeys(view.tell(attribute) for attribute in asked))
+        return f"{told}, wanted {self.text}" if told else f"wanted {self.text}"
 
 
 class _Node:
@@ -123,7 +126,7 @@ class _Name(_Node):
 
     def quick(self) -> Quick | None:
         facet, read = self.attribute.places[0]
-        return (read, bool) if facet == "info" else None
+        return (read, _true) if facet == "info" else None
 
 
 @attrs.frozen
@@ -132,7 +135,7 @@ class _Not(_Node):
 
     def value(self, view: View) -> Any:
         value = self.operand.value(view)
-        return value if value is None or isinstance(value, Needs) else not value
+        return value if value is None or isinstance(value, Needs) else not _true(value)
 
     def attributes(self) -> Iterable[Attribute]:
         return self.operand.attributes()
@@ -161,7 +164,7 @@ class _Junction(_Node):
                     needed = value
             elif value is None:
                 undecided = True
-            elif bool(value) is self.decisive:
+            elif _true(value) is self.decisive:
                 return self.decisive
         if needed is not None:
             return needed
@@ -201,8 +204,12 @@ class _Comparison(_Node):
 def _safely(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
     try:
         return bool(compare(left, right))
-    except TypeError:  # a vendor's own field can be anything; what cannot be compared does not match
+    except Exception:  # noqa: BLE001  a vendor's own field can be anything; what cannot be compared does not match
         return False
+
+
+def _true(value: Any) -> bool:
+    return _safely(lambda one, _: one, value, None)
 
 
 class _Reader:
@@ -210,6 +217,7 @@ class _Reader:
 
     def __init__(self, text: str, extra_fields: tuple[str, ...]) -> None:
         self.text = text
+        self.lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text.strip())  # as Python's parser counts them
         self.extra_fields = extra_fields
 
     def parse(self) -> ast.expr:
@@ -218,9 +226,9 @@ class _Reader:
                 warnings.simplefilter("ignore")  # Python's advice on literals is not for query texts
                 return ast.parse(self.text.strip(), mode="eval").body
         except SyntaxError as exc:
-            position = (exc.offset - 1) if exc.offset else None
+            position = self.position(exc.lineno, exc.offset - 1) if exc.offset and exc.lineno else None
             hint = "Compare with ==, not with =." if _single_equals(self.text) else None
-            pointer = f"  {self.text.strip()}\n  {' ' * position}^" if position is not None else None
+            pointer = f"  {self.text}\n  {' ' * position}^" if position is not None else None
             raise WhereError(
                 f"The query text cannot be read: {exc.msg}.",
                 text=self.text,
@@ -232,7 +240,16 @@ class _Reader:
             raise WhereError(f"The query text cannot be read: {exc}.", text=self.text) from exc
 
     def refuse(self, node: ast.expr, what: str, hint: str | None = None) -> NoReturn:
-        raise WhereError(f"{what}: {ast.unparse(node)}", text=self.text, position=node.col_offset, hint=hint)
+        # Python counts columns of nodes in bytes.
+        line = self.lines[node.lineno - 1]
+        position = self.position(node.lineno, len(line.encode()[: node.col_offset].decode(errors="ignore")))
+        source = ast.get_source_segment(self.text.strip(), node) or ""
+        raise WhereError(f"{what}: {source}", text=self.text, position=position, hint=hint)
+
+    def position(self, line: int, column: int) -> int:
+        """Index into the text as it was given, of a place in its stripped form."""
+        start = len(self.text) - len(self.text.lstrip())
+        return min(start + sum(map(len, self.lines[: line - 1])) + column, len(self.text))
 
     def read(self, node: ast.expr) -> _Node:
         """A condition: something that is true or false."""
@@ -285,12 +302,17 @@ class _Reader:
         if sign in ("is", "is not") or nothing:
             if not nothing or sign not in ("is", "is not", "==", "!="):
                 self.refuse(node, f"{sign} does not fit here", "Write X is None, X is not None, or X == value.")
+            self.check_names(left, right, node)
             return _Comparison(left, right, operator.is_ if sign in ("is", "==") else operator.is_not, True)
         left, right = self.dated(left, right, node), self.dated(right, left, node)
         self.check(left, sign, right, node)
+        if sign in ("==", "!=") and isinstance(left, _Constant):
+            left, right = right, left
         pattern = self.pattern(left, sign, right)
         if pattern is not None:
             return pattern
+        if sign in ("==", "!=") and Kind.OTHER in (_kind(left), _kind(right)):
+            return _Comparison(left, right, lambda a, b: compare(_plain(a), _plain(b)))
         return _Comparison(left, right, compare)
 
     def dated(self, side: _Node, other: _Node, node: ast.expr) -> _Node:
@@ -328,6 +350,9 @@ class _Reader:
             names = [side.attribute for side in (left, right) if isinstance(side, _Name)]
             told = " and ".join(f"{attribute.name} is {attribute.kind.value}" for attribute in names)
             self.refuse(node, f"{told or 'These cannot be compared'}; this comparison does not fit")
+        self.check_names(left, right, node)
+
+    def check_names(self, left: _Node, right: _Node, node: ast.expr) -> None:
         if not any(isinstance(side, _Name) for side in (left, right)):
             self.refuse(node, "No attribute is compared here")
 

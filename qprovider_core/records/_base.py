@@ -37,7 +37,10 @@ class Record:
         shown = []
         for field in attrs.fields(type(self)):  # type: ignore[arg-type]  # subclasses are attrs classes
             value = getattr(self, field.name)
-            if field.repr and value != field.default and not (value is None or value == () or value == {}):
+            default: Any = field.default
+            if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+                default = default.factory(self) if default.takes_self else default.factory()
+            if field.repr and value is not None and value != default:
                 shown.append(f"{field.name}={_brief(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -74,7 +74,7 @@ class BackendInfo(Record):
     clops: float | None = None
     wait_s: float | None = None
     calibrated_at: datetime | None = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     full_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
 
     @property
@@ -105,7 +105,7 @@ class BackendInfo(Record):
         if not (self.instance is self.status_msg is self.version is self.description is self.processor is None):
             for field in ("instance", "status_msg", "version", "description", "processor"):
                 text = getattr(self, field)
-                if text is not None and type(text) is not str:
+                if text is not None and not isinstance(text, str):
                     return f"{field} is {_kind(text)}, not a text"
         if not (self.median_two_qubit_error is self.median_readout_error is self.clops is self.wait_s is None):
             for field in ("median_two_qubit_error", "median_readout_error", "clops", "wait_s"):
@@ -116,7 +116,7 @@ class BackendInfo(Record):
                 if flaw := _count_flaw(getattr(self, field), field):
                     return flaw
         if self.features is not None and not (
-            type(self.features) is tuple and all(type(word) is str for word in self.features)
+            type(self.features) is tuple and all(isinstance(word, str) for word in self.features)
         ):
             return "features is not a list of texts"
         when = self.calibrated_at
@@ -151,9 +151,9 @@ def _count_flaw(value: object, field: str) -> str | None:
 def _number_flaw(value: object, field: str) -> str | None:
     if value is None:
         return None
-    if type(value) is not float and type(value) is not int:
+    if isinstance(value, bool) or not isinstance(value, float | int):
         return f"{field} is {_kind(value)}, not a number"
-    if not isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         return f"{field} is {value}"
     if value < 0 or (value > 1 and field.startswith("median_")):
         return f"{field} is out of range: {value}"
@@ -163,7 +163,7 @@ def _number_flaw(value: object, field: str) -> str | None:
 def _kind(value: object) -> str:
     if value is None:
         return "missing"
-    if value == "":
+    if isinstance(value, str) and not value:
         return "empty"
     return f"a {type(value).__name__}"
 

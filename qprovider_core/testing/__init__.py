@@ -3,13 +3,13 @@
     from qprovider_core import open_account
     from qprovider_core.testing import ProviderContract
 
+    @pytest.fixture(scope="module")
+    def account():
+        with open_account("acme", token="…") as account:
+            yield account
+
     class TestAcme(ProviderContract):
         supports_cancel = False
-
-        @pytest.fixture(scope="class")
-        def account(self):
-            with open_account("acme", token="…") as account:
-                yield account
 
 Each inherited test checks one promise of `qprovider_core.hookspecs`, and its message says what was promised. What can
 be declared is listed in `Declarations`. Needs pytest, which only this package imports.

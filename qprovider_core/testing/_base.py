@@ -121,12 +121,7 @@ def needs(*capabilities: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 class ContractBase(Declarations):
-    """Fixtures and helpers of the checks."""
-
-    @pytest.fixture
-    def account(self) -> Account:
-        """An opened account at the vendor: for the author to define, best with ``scope="class"``."""
-        pytest.fail(f"{type(self).__name__} defines no fixture `account` that returns an opened account.")
+    """Fixtures and helpers of the checks. The author adds a fixture `account`: an opened account at the vendor."""
 
     @pytest.fixture
     def backend(self, account: Account) -> Backend:
@@ -168,7 +163,10 @@ class ContractBase(Declarations):
         self, backend: Backend, circuits: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
     ) -> Any:
         """Counts of a circuit; of several, the list of their counts."""
-        return self.submit(backend, circuits, **options).result(timeout=self.max_run_seconds).get_counts()
+        result = self.submit(backend, circuits, **options).result(timeout=self.max_run_seconds)
+        if isinstance(circuits, QuantumCircuit):
+            return result.get_counts()
+        return [result.get_counts(index) for index in range(len(result.results))]
 
     def finished(self, backend: Backend, circuit: QuantumCircuit | None = None, **options: Any) -> Job:
         """A small job that is done."""

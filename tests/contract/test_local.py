@@ -1,0 +1,48 @@
+"""The local plugin keeps the contract: an ideal simulator, and a noisy twin of a real device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pytest
+import qprovider_local
+
+from qprovider_core import Account, open_account, plugins, register_plugin, unregister_plugin
+from qprovider_core.testing import ProviderContract
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    installed = any(info.provider == "local" for info in plugins())
+    if not installed:  # on the path only
+        register_plugin(qprovider_local, name="local")
+    with open_account("local") as account:
+        yield account
+    if not installed:
+        unregister_plugin("local")
+
+
+class LocalContract(ProviderContract):
+    """What every backend of the local plugin has in common."""
+
+    supports_defaults: ClassVar[bool] = False
+    supports_sessions: ClassVar[bool] = False
+    supports_reconnecting: ClassVar[bool] = False  # jobs live in the connection's own workers
+
+
+class TestIdeal(LocalContract):
+    noiseless_backend: ClassVar[str | None] = "aer_simulator"
+
+
+class TestTwin(LocalContract):
+    """The old device of five qubits: it has no control flow."""
+
+    backend_name: ClassVar[str | None] = "fake_belem"
+    tolerance: ClassVar[float] = 0.35
+    supports_conditionals: ClassVar[bool] = False
+
+
+class TestTwinWithControlFlow(LocalContract):
+    backend_name: ClassVar[str | None] = "fake_hanoi"
+    tolerance: ClassVar[float] = 0.35

@@ -1,0 +1,381 @@
+"""From records to a `Target`: places, values, what is left out, and what Qiskit and Aer make of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Gate
+from qiskit.circuit.library import CXGate, quantum_volume
+from qiskit.providers import BackendV2, Options
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import Operator
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel
+from qiskit_ibm_runtime.fake_provider import FakeBelemV2, FakeFez, FakeHanoiV2, FakeSherbrooke
+
+from qprovider_core._target import build_target
+from qprovider_core.qiskit_schema import configuration_from_document, properties_from_document
+from qprovider_core.records import (
+    BackendConfiguration,
+    BackendProperties,
+    GateCalibration,
+    GateConfiguration,
+    Measured,
+    QubitCalibration,
+)
+
+
+class Holder(BackendV2):
+    """The least that Qiskit and Aer want around a target."""
+
+    def __init__(self, target):
+        super().__init__(name="holder")
+        self._target = target
+
+    target = property(lambda self: self._target)
+    max_circuits = property(lambda self: None)
+
+    @classmethod
+    def _default_options(cls):
+        return Options()
+
+    def run(self, run_input, **options):
+        raise NotImplementedError
+
+
+def measured(**values):
+    return {name: Measured(float(value)) for name, value in values.items()}
+
+
+def line(n=4, **fields):
+    """A made-up device: qubits in a line, `cz` from each to the next."""
+    pairs = tuple((q, q + 1) for q in range(n - 1))
+    given = {
+        "backend_name": "line",
+        "n_qubits": n,
+        "basis_gates": ("cz", "rz", "sx"),
+        "gates": (
+            GateConfiguration(name="cz", coupling_map=pairs),
+            GateConfiguration(name="rz", parameters=("theta",), coupling_map=tuple((q,) for q in range(n))),
+        ),
+        "coupling_map": pairs,
+    }
+    return BackendConfiguration(**{**given, **fields})
+
+
+def calibration(n=4, faulty=(), gates=None):
+    qubits = [
+        QubitCalibration(
+            values=measured(
+                T1=100e-6 + q, T2=80e-6, frequency=5e9, readout_error=0.01 * (q + 1), readout_length=1e-6,
+                **({"operational": 0} if q in faulty else {}),
+            )
+        )
+        for q in range(n)
+    ]  # fmt: skip
+    if gates is None:
+        gates = [
+            GateCalibration(gate="cz", qubits=(q, q + 1), values=measured(gate_error=0.02, gate_length=70e-9))
+            for q in range(n - 1)
+        ]
+    return BackendProperties(backend_name="line", qubits=qubits, gates=gates)
+
+
+def places(target, name):
+    return set(target[name])
+
+
+# ---------------------------------------------------------------------------------------------- same as others
+
+
+@pytest.mark.parametrize("fake", [FakeBelemV2, FakeHanoiV2, FakeSherbrooke, FakeFez])
+def test_a_devices_documents_give_the_target_that_ibms_own_converter_gives(fake):
+    backend = fake()
+    folder = Path(backend.dirname)
+    target = build_target(
+        configuration_from_document(json.loads((folder / backend.conf_filename).read_text())),
+        properties_from_document(json.loads((folder / backend.props_filename).read_text())),
+    )
+    expected = backend.target
+    # Loops can be left early: the instructions for it belong to them.
+    assert set(target.operation_names) - {"break_loop", "continue_loop"} == set(expected.operation_names)
+    for name in expected.operation_names:
+        assert (target[name] or {}).keys() == (expected[name] or {}).keys(), name
+        for qubits, theirs in (expected[name] or {}).items():
+            ours = target[name][qubits]
+            assert (ours is None) == (theirs is None)
+            if theirs is not None:
+                assert close(ours.error, theirs.error)
+                assert close(ours.duration, theirs.duration)
+    for ours, theirs in zip(target.qubit_properties, expected.qubit_properties, strict=True):
+        assert all(close(getattr(ours, key), getattr(theirs, key)) for key in ("t1", "t2", "frequency"))
+    for key in ("num_qubits", "dt", "granularity", "min_length", "pulse_alignment", "acquire_alignment"):
+        assert getattr(target, key) == getattr(expected, key)
+
+
+def close(one, two):
+    return one == two or math.isclose(one, two, rel_tol=1e-12)
+
+
+def test_a_generic_backend_through_records_compiles_as_it_does_itself():
+    generic = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=4)
+    gates, calibrated = [], []
+    for name in generic.operation_names:
+        if name in ("measure", "reset", "delay") or generic.target[name] is None:
+            continue
+        operation = generic.target.operation_from_name(name)
+        gates.append(
+            GateConfiguration(
+                name=name,
+                parameters=tuple(str(p) for p in operation.params),
+                coupling_map=tuple(generic.target[name]),
+            )
+        )
+        for qubits, values in generic.target[name].items():
+            found = measured(gate_error=values.error or 0.0, gate_length=values.duration or 0.0)
+            calibrated.append(GateCalibration(gate=name, qubits=qubits, values=found))
+    qubits = [
+        QubitCalibration(
+            values=measured(
+                T1=generic.qubit_properties(q).t1,
+                T2=generic.qubit_properties(q).t2,
+                frequency=generic.qubit_properties(q).frequency,
+                readout_error=generic.target["measure"][(q,)].error,
+                readout_length=generic.target["measure"][(q,)].duration,
+            )
+        )
+        for q in range(5)
+    ]
+    target = build_target(
+        BackendConfiguration(
+            backend_name="generic",
+            n_qubits=5,
+            dt=generic.dt,
+            basis_gates=tuple(gate.name for gate in gates),
+            gates=tuple(gates),
+            coupling_map=tuple(generic.coupling_map.get_edges()),
+        ),
+        BackendProperties(backend_name="generic", qubits=qubits, gates=calibrated),
+    )
+    circuit = quantum_volume(4, 4, seed=1)
+    circuit.measure_all()
+    for level in range(4):
+        ours, theirs = (
+            transpile(circuit, target=t, optimization_level=level, seed_transpiler=5)
+            for t in (target, generic.target)
+        )
+        assert ours.count_ops() == theirs.count_ops()
+        assert ours.layout.initial_index_layout() == theirs.layout.initial_index_layout()
+
+
+# ------------------------------------------------------------------------------------------- places and values
+
+
+def test_gates_act_where_the_configuration_says_and_one_qubit_gates_without_a_place_everywhere():
+    target = build_target(line(), None)
+    assert places(target, "cz") == {(0, 1), (1, 2), (2, 3)}  # directed
+    assert places(target, "rz") == places(target, "sx") == {(0,), (1,), (2,), (3,)}
+    assert places(target, "measure") == {(0,), (1,), (2,), (3,)}
+    assert target.num_qubits == 4
+
+
+def test_two_qubit_gates_without_places_follow_the_coupling_map():
+    assert places(build_target(line(gates=()), None), "cz") == {(0, 1), (1, 2), (2, 3)}
+
+
+def test_without_a_coupling_map_everything_acts_anywhere():
+    conf = BackendConfiguration(backend_name="free", n_qubits=3, basis_gates=("cz", "rx", "unitary"))
+    target = build_target(conf, None)
+    assert target.build_coupling_map() is None
+    assert target.instruction_supported("cz", (2, 0))
+    assert target.instruction_supported("unitary", (2, 0, 1))
+    assert set(target.operation_names) == {"cz", "rx", "unitary", "measure", "reset", "delay"}
+
+
+def test_a_backend_bounded_by_memory_has_no_size():
+    target = build_target(BackendConfiguration(backend_name="free", basis_gates=("h", "cx")), None)
+    assert target.num_qubits is None
+    wide = QuantumCircuit(300)
+    wide.h(range(300))
+    assert transpile(wide, target=target).count_ops() == {"h": 300}
+
+
+def test_values_are_put_where_they_belong_in_si_units():
+    target = build_target(line(dt=1e-9, timing_constraints={"granularity": 16, "min_length": 64}), calibration())
+    assert (target["cz"][(0, 1)].error, target["cz"][(0, 1)].duration) == (0.02, 70e-9)
+    assert (target["measure"][(2,)].error, target["measure"][(2,)].duration) == (0.03, 1e-6)
+    assert target["sx"][(0,)] is None
+    assert target.qubit_properties[1].t1 == 100e-6 + 1
+    assert (target.qubit_properties[1].t2, target.qubit_properties[1].frequency) == (80e-6, 5e9)
+    assert (target.dt, target.granularity, target.min_length, target.pulse_alignment) == (1e-9, 16, 64, 1)
+
+
+def test_fewer_calibrated_qubits_than_there_are_leave_the_rest_unknown():
+    target = build_target(line(), calibration(2, gates=[]))
+    assert places(target, "measure") == {(0,), (1,), (2,), (3,)}
+    assert target["measure"][(3,)] is None
+    assert target.qubit_properties[3].t1 is None
+    free = BackendConfiguration(backend_name="free", n_qubits=4, basis_gates=("rx",))
+    assert places(build_target(free, calibration(2, gates=[])), "measure") == {(0,), (1,), (2,), (3,)}
+
+
+@pytest.mark.parametrize("error", [1, 3])
+def test_a_gate_that_is_not_calibrated_is_the_last_choice_and_not_a_perfect_one(error):
+    gates = [
+        GateCalibration(gate="cz", qubits=(0, 1), values=measured(gate_error=error)),
+        GateCalibration(gate="cz", qubits=(1, 2), values=measured(gate_error=0.01)),
+        GateCalibration(gate="cz", qubits=(2, 3), values=measured(gate_error=0.02)),
+    ]
+    target = build_target(line(), calibration(gates=gates))
+    assert target["cz"][(0, 1)].error == 1.0
+    circuit = QuantumCircuit(2)
+    circuit.cz(0, 1)
+    compiled = transpile(circuit, target=target, optimization_level=3, seed_transpiler=1)
+    assert set(compiled.layout.initial_index_layout(filter_ancillas=True)) != {0, 1}
+    NoiseModel.from_backend(Holder(target))  # a probability that Aer takes
+
+
+# -------------------------------------------------------------------------------------------- what is left out
+
+
+def test_a_faulty_qubit_takes_no_instruction_at_all():
+    conf = line(supported_instructions=("cz", "rz", "sx", "measure", "reset", "delay", "if_else"))
+    target = build_target(conf, calibration(faulty=[1]))
+    for name in ("cz", "rz", "sx", "measure", "reset", "delay"):
+        assert all(1 not in qubits for qubits in target[name]), name
+    assert places(target, "cz") == {(2, 3)}
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    for level in (1, 2, 3):
+        compiled = transpile(circuit, target=target, optimization_level=level, seed_transpiler=3)
+        assert set(compiled.layout.final_index_layout()) == {2, 3}
+
+
+def test_a_faulty_qubit_of_a_device_without_a_coupling_map_takes_none_either():
+    conf = BackendConfiguration(backend_name="free", n_qubits=3, basis_gates=("rx",))
+    target = build_target(conf, calibration(3, faulty=[0], gates=[]))
+    assert places(target, "rx") == places(target, "measure") == places(target, "delay") == {(1,), (2,)}
+
+
+def test_a_faulty_gate_is_left_out_there_only():
+    gates = [
+        GateCalibration(gate="cz", qubits=(0, 1), values=measured(operational=0, gate_error=0.1)),
+        GateCalibration(gate="cz", qubits=(1, 2), values=measured(operational=1, gate_error=0.1)),
+    ]
+    target = build_target(line(), calibration(gates=gates))
+    assert places(target, "cz") == {(1, 2), (2, 3)}
+    assert target["cz"][(1, 2)].error == 0.1
+    assert target["cz"][(2, 3)] is None
+
+
+def test_what_the_device_does_not_list_is_not_there():
+    assert set(build_target(line(supported_instructions=("cz", "rz", "sx", "measure")), None).operation_names) == {
+        "cz",
+        "rz",
+        "sx",
+        "measure",
+    }
+    assert {"reset", "delay"} <= set(build_target(line(), None).operation_names)
+
+
+def test_pulse_commands_and_unknown_names_are_left_out():
+    conf = line(
+        basis_gates=("cz", "rz", "sx", "unheard_of"),
+        supported_instructions=("cz", "rz", "sx", "u3", "play", "setf", "acquire", "measure"),
+    )
+    assert set(build_target(conf, None).operation_names) == {"cz", "rz", "sx", "measure"}
+
+
+# ------------------------------------------------------------------------------------------- other instructions
+
+
+def test_control_flow_is_there_where_it_is_listed():
+    conf = line(supported_instructions=("cz", "rz", "sx", "measure", "if_else", "for_loop"))
+    target = build_target(conf, None)
+    assert {"if_else", "for_loop", "break_loop", "continue_loop"} <= set(target.operation_names)
+    assert not {"while_loop", "switch_case"} & set(target.operation_names)
+    circuit = QuantumCircuit(2, 1)
+    circuit.h(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.cx(0, 1)
+    for level in range(4):
+        assert transpile(circuit, target=target, optimization_level=level).count_ops()["if_else"] == 1
+
+
+def test_fractional_gates_are_kept_where_they_are_listed():
+    conf = line(basis_gates=("cz", "rz", "sx", "rzz", "rx"))
+    assert places(build_target(conf, None), "rzz") == {(0, 1), (1, 2), (2, 3)}
+
+
+def test_a_gate_of_the_vendors_own_has_the_width_and_meaning_of_its_definition():
+    mine = GateConfiguration(name="mine", qasm_def="gate mine a, b { cx b, a; }", coupling_map=((0, 1),))
+    turned = GateConfiguration(name="turned", qasm_def="gate turned(x,y) a,b,c { }")
+    conf = line(basis_gates=("cz", "mine", "turned"), gates=(mine, turned))
+    target = build_target(conf, None)
+    gate = target.operation_from_name("mine")
+    assert isinstance(gate, Gate)
+    assert places(target, "mine") == {(0, 1)}
+    reverse = QuantumCircuit(2)
+    reverse.append(CXGate(), [1, 0])
+    assert Operator(gate.definition) == Operator(reverse)
+    assert target.operation_from_name("turned").num_qubits == 3
+    assert [p.name for p in target.operation_from_name("turned").params] == ["x", "y"]
+
+
+def test_a_gate_without_a_readable_definition_is_opaque_on_its_places():
+    odd = GateConfiguration(name="odd", qasm_def="gate odd a,b { nonsense a; }", coupling_map=((0, 1),))
+    bare = GateConfiguration(name="bare", parameters=("x",), coupling_map=((0, 1, 2),))
+    target = build_target(line(basis_gates=("odd", "bare"), gates=(odd, bare)), None)
+    assert target.operation_from_name("odd").definition is None
+    assert target.operation_from_name("bare").num_qubits == 3
+    assert [p.name for p in target.operation_from_name("bare").params] == ["x"]
+
+
+def test_instructions_by_signature_are_added_and_unreadable_ones_skipped():
+    signatures = [
+        {"name": "measure_2", "num_qubits": 1, "num_clbits": 1, "parameters": [], "return_type": "bool"},
+        {"name": "broken"},
+        "text",
+    ]
+    target = build_target(line(extra={"instruction_signatures": signatures}), None)
+    assert target.operation_from_name("measure_2").num_clbits == 1
+    assert "broken" not in target.operation_names
+
+
+# ----------------------------------------------------------------------------------------------- others' tools
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_circuits_compile_at_every_level_and_come_out_right(level):
+    target = build_target(line(), calibration())
+    circuit = QuantumCircuit(4)
+    circuit.h(0)
+    for qubit in (3, 1, 2):
+        circuit.cx(0, qubit)
+    circuit.measure_all()
+    compiled = transpile(circuit, target=target, optimization_level=level, seed_transpiler=1)
+    assert all(
+        target.instruction_supported(i.operation.name, tuple(compiled.find_bit(q).index for q in i.qubits))
+        for i in compiled.data
+        if i.operation.name != "barrier"
+    )
+    counts = AerSimulator().run(compiled, shots=500, seed_simulator=1).result().get_counts()
+    assert set(counts) == {"0000", "1111"}
+
+
+def test_aer_makes_a_simulator_and_a_noise_model_of_it():
+    target = build_target(line(dt=1e-9), calibration())
+    model = NoiseModel.from_backend(Holder(target))
+    assert {"cz", "measure"} <= set(model.noise_instructions)
+    simulator = AerSimulator.from_backend(Holder(target))
+    circuit = QuantumCircuit(4, 1)
+    circuit.measure(3, 0)
+    ones = simulator.run(circuit, shots=20_000, seed_simulator=2).result().get_counts().get("1", 0)
+    assert ones / 20_000 == pytest.approx(0.04, abs=0.01)
