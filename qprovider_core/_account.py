@@ -22,6 +22,7 @@ from qprovider_core.records import (
     BackendStatus,
     Deadline,
 )
+from qprovider_core.secret import scrub
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
@@ -63,6 +64,11 @@ class Account:
     def spec(self) -> Any:
         """What the vendor announced (`ProviderSpec`)."""
         return self._vendor.spec
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     @property
     def label(self) -> str:
@@ -158,7 +164,12 @@ class Account:
             if listing is None:
                 listing = self._listing = Future()
         if not mine:
-            return listing.result(timeout=deadline.timeout)
+            try:
+                return listing.result(timeout=deadline.timeout)
+            except TimeoutError:
+                if listing.done():
+                    raise
+                raise DeadlineError(f"{self.label}: an earlier request for its list has not been answered.") from None
         try:
             answer = self.call("qprovider_list_backends", deadline=deadline)
             if answer is None or isinstance(answer, str | bytes | dict):
@@ -318,5 +329,7 @@ class Account:
 def failure_text(exc: BaseException) -> str:
     """An error as one line beside an answer."""
     if isinstance(exc, QProviderError):
-        return " ".join(part for part in (exc.what, exc.why) if part)
-    return f"{type(exc).__name__}: {exc}"
+        text = " ".join(part for part in (exc.what, exc.why) if part)
+    else:
+        text = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    return scrub(" ".join(text.split()))

@@ -11,8 +11,9 @@ from typing import Any
 
 import attrs
 from qiskit import transpile
+from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2, Options
-from qiskit.transpiler import Target, TranspilerError
+from qiskit.transpiler import Target
 
 from qprovider_core import config
 from qprovider_core._account import Account, failure_text
@@ -28,8 +29,15 @@ from qprovider_core._checks import (
 from qprovider_core._concurrency import Lanes
 from qprovider_core._job import Job, make_job
 from qprovider_core._target import build_target
-from qprovider_core._translation import STAGE
-from qprovider_core.errors import CircuitError, DeadlineError, InvalidInputError, PluginError, UnknownBackendError
+from qprovider_core._translation import STAGE, FaultyQubitError
+from qprovider_core.errors import (
+    CircuitError,
+    DeadlineError,
+    InvalidInputError,
+    PluginError,
+    TransportError,
+    UnknownBackendError,
+)
 from qprovider_core.query import UNFETCHED, View
 from qprovider_core.records import (
     BackendConfiguration,
@@ -57,9 +65,7 @@ class Backend(BackendV2):
     """
 
     def __init__(self, account: Account, info: BackendInfo, as_of: datetime | None = None) -> None:
-        super().__init__(
-            provider=account, name=info.name, description=info.description, backend_version=info.version
-        )
+        super().__init__(provider=account, name=info.name, description=info.description, backend_version=info.version)
         self._options.update_options(**dict.fromkeys(account.spec.run_options))
         self._account = account
         self.info = info
@@ -127,7 +133,8 @@ class Backend(BackendV2):
         """Whether it takes jobs, and how many wait: asked for now."""
         if self._account.supports("qprovider_backend_status"):
             return self._account.fetch_status(self.info.ref)
-        for info in self._account.list_backends():
+        listed = self._account.list_backends()
+        for info in listed:
             if (info.name, info.instance) == (self.info.name, self.info.instance):
                 return BackendStatus(
                     backend_name=info.name,
@@ -136,6 +143,10 @@ class Backend(BackendV2):
                     pending_jobs=info.pending_jobs,
                     status_msg=info.status_msg,
                 )
+        if listed.errors:
+            raise TransportError(
+                f"The status of {self.full_name} cannot be had.", why="\n".join(map(str, listed.errors))
+            )
         raise UnknownBackendError(self.name, what=f"{self.full_name} is not listed any more.")
 
     def configuration(self) -> BackendConfiguration:
@@ -153,6 +164,8 @@ class Backend(BackendV2):
             refresh: Ask again instead of giving what was fetched before.
         """
         if at is not None:
+            if not isinstance(at, datetime):
+                raise InvalidInputError(f"at is a time such as datetime(2026, 1, 1, tzinfo=UTC), not {at!r}.")
             if at.tzinfo is None:
                 raise InvalidInputError(
                     f"{at.isoformat()} has no offset, so it names no moment.",
@@ -214,23 +227,33 @@ class Backend(BackendV2):
     def transpile(self, circuits: Any, optimization_level: int | None = None, **options: Any) -> Any:
         """Qiskit's `transpile` for this backend, with its errors explained.
 
+        From level 1 on it also keeps circuits off faulty qubits where Qiskit's own choice of qubits would not.
+
         Args:
             circuits: A circuit or a list of them.
             optimization_level, options: As Qiskit's `transpile` takes them.
         Raises:
             CircuitError: The circuit cannot be made to fit this backend.
         """
-        checked = checked_circuits(circuits)
-        for index, circuit in enumerate(checked):
+        for index, circuit in enumerate(checked_circuits(circuits)):
             check_width(self, circuit, index)
+        options = {"optimization_level": optimization_level, **options}
         try:
-            return transpile(circuits, self, optimization_level=optimization_level, **options)
-        except TranspilerError as exc:
+            try:
+                return transpile(circuits, self, **options)
+            except FaultyQubitError:
+                if optimization_level == 0 or options.keys() & {"initial_layout", "layout_method"}:
+                    raise
+                # This method looks at which qubits are connected, and a faulty one is connected to none.
+                return transpile(circuits, self, layout_method="sabre", **options)
+        except FaultyQubitError:
+            raise  # explained already
+        except QiskitError as exc:
             faulty = self.faulty_qubits()
             broken = f" Its calibration marks qubits {faulty} as faulty." if faulty else ""
             raise CircuitError(
                 f"The circuit cannot be made to fit {self.full_name}.",
-                why=f"Qiskit says: {exc.message}.{broken}".replace("..", "."),
+                why=f"Qiskit says: {exc.message.rstrip('.')}.{broken}",
                 hint="Use optimization_level=1 or more, which chooses qubits that work and are connected, "
                 "or choose a larger backend.",
             ) from exc
@@ -294,7 +317,8 @@ class Backend(BackendV2):
                 hook="qprovider_submit_job",
                 hint="This is a fault of the plugin: report it to its authors.",
             )
-        return make_job(self._account, info, backend=self, request=request)
+        filled = {"instance": info.instance or self.instance, "backend": info.backend or self.name}
+        return make_job(self._account, attrs.evolve(info, **filled), backend=self, request=request)
 
     def _option(self, name: str, given: Any) -> Any:
         """What was passed to `run`, else what `set_options` set."""
@@ -338,7 +362,7 @@ def vendor_class(path: str | None, base: type) -> type:
     module, _, name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as exc:
+    except (Exception, SystemExit) as exc:  # the module is the vendor's: it may raise anything
         raise PluginError(f"The class {path!r} cannot be had: {failure_text(exc)}.") from exc
     if not (isinstance(found, type) and issubclass(found, base)):
         raise PluginError(f"{path!r} is not a subclass of {base.__name__}.")
@@ -352,15 +376,14 @@ def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
     excludes that backend only.
     """
     for item in items:
-        if not (isinstance(item, Backend) or callable(getattr(item, "status", None))):
-            raise InvalidInputError(
-                f"least_busy takes backends, not {item!r}.", hint="Pass a list from backends(…)."
-            )
+        if not (isinstance(item, Backend | BackendInfo) or callable(getattr(item, "status", None))):
+            raise InvalidInputError(f"least_busy takes backends, not {item!r}.", hint="Pass a list from backends(…).")
     facts: dict[int, tuple[bool | None, int | None, str | None]] = {}
     asked: list[int] = []
     for position, item in enumerate(items):
-        info = item.info if isinstance(item, Backend) else None
-        if info is not None and _is_fresh(item) and info.operational is not None and info.pending_jobs is not None:
+        info = item.info if isinstance(item, Backend) else item if isinstance(item, BackendInfo) else None
+        told = info is not None and info.operational is not None and info.pending_jobs is not None
+        if info is not None and (info is item or (told and _is_fresh(item))):
             facts[position] = (info.operational, info.pending_jobs, info.status_msg)
         else:
             asked.append(position)
@@ -385,6 +408,10 @@ def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
                 getattr(status, "pending_jobs", None),
                 getattr(status, "status_msg", None),
             )
+            flaw = _status_flaw(*facts[position])
+            if flaw is not None:
+                reasons[name] = flaw
+                del facts[position]
     for position in list(facts):
         operational, _, message = facts[position]
         problem = unfit(operational, message)
@@ -396,6 +423,17 @@ def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
     return items[min(facts, key=lambda p: rank(_name_of(items[p]), *facts[p][:2]))]
 
 
+def _status_flaw(operational: Any, pending_jobs: Any, message: Any) -> str | None:
+    """What is wrong with a status; objects that are not ours may say anything."""
+    if operational is not None and not isinstance(operational, bool):
+        return f"its status says operational={operational!r}, which is not true or false"
+    if pending_jobs is not None and (type(pending_jobs) is not int or pending_jobs < 0):
+        return f"its status says pending_jobs={pending_jobs!r}, which is no number of jobs"
+    if message is not None and not isinstance(message, str):
+        return f"its status says status_msg={message!r}, which is not a text"
+    return None
+
+
 def _is_fresh(handle: Backend) -> bool:
     return (datetime.now(UTC) - handle.as_of).total_seconds() <= _FRESH_S
 
@@ -403,5 +441,5 @@ def _is_fresh(handle: Backend) -> bool:
 def _name_of(item: Any) -> str:
     if isinstance(item, Backend | BackendInfo):
         return item.full_name
-    name = item.name() if callable(item.name) else item.name
-    return str(name)
+    name = getattr(item, "name", None)
+    return str(name() if callable(name) else name or type(item).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -111,12 +112,14 @@ def checked_pubs(
         CircuitError: A circuit that the backend cannot run; `.index` says which.
     """
     most = backend.max_circuits
-    if most is not None and len(circuits) > most:
+    bindings = _bindings(circuits, parameter_binds)
+    number = sum(map(len, bindings))
+    if most is not None and number > most:
+        bound = "" if number == len(circuits) else " with the values of parameter_binds"
         raise CircuitError(
-            f"{backend.full_name} takes at most {most} circuits a job; there are {len(circuits)}.",
+            f"{backend.full_name} takes at most {most} circuits a job; there are {number}{bound}.",
             hint=f"Send them in parts of {most}.",
         )
-    bindings = _bindings(circuits, parameter_binds)
     fit = _Fit(backend)
     for index, circuit in enumerate(circuits):
         fit.check(circuit, index)
@@ -166,7 +169,7 @@ class _Fit:
             return
         label = _label(circuit, index)
         check_width(self.backend, circuit, index)
-        names = set(circuit.count_ops())
+        names = _operations(circuit)
         if not _measures(circuit):
             raise CircuitError(
                 f"{label} measures nothing, so it has no counts.",
@@ -199,8 +202,7 @@ class _Fit:
                 f"{label} uses qubit {broken[0]}, which {self.name} reports as faulty.",
                 index=index,
                 why=f"The instruction is {name} on {where}.",
-                hint="Transpile with optimization_level=1 or more, which chooses working qubits, "
-                "or give an initial_layout without it.",
+                hint="Transpile it with backend.transpile(circuit), which chooses qubits that work.",
             )
         if name not in self.target.operation_names:
             known = ", ".join(sorted(self.target.operation_names))
@@ -211,6 +213,15 @@ class _Fit:
                 hint=hint,
             )
         return CircuitError(f"{label}: {self.name} has no {name} on {where}.", index=index, hint=hint)
+
+
+def _operations(circuit: QuantumCircuit) -> set[str]:
+    """Names of all instructions, those inside blocks of control flow included."""
+    names = set(circuit.count_ops())
+    for instruction in circuit.data:
+        for block in getattr(instruction.operation, "blocks", ()):
+            names |= _operations(block)
+    return names
 
 
 def _measures(circuit: QuantumCircuit) -> bool:
@@ -270,6 +281,8 @@ def _unzipped(bind: Mapping[Any, Any]) -> list[dict[Any, Any]]:
     if len(lengths) > 1:
         raise InvalidInputError("The lists of values in parameter_binds differ in length.")
     count = lengths.pop() if lengths else 1
+    if count == 0:
+        raise InvalidInputError("The lists of values in parameter_binds are empty.")
     return [{key: v[i] if _is_list(v) else v for key, v in bind.items()} for i in range(count)]
 
 
@@ -282,6 +295,9 @@ def _row(circuit: QuantumCircuit, bind: Mapping[Any, Any], index: int) -> tuple[
             index=index,
         )
     try:
-        return tuple(float(by_name[parameter.name]) for parameter in circuit.parameters)
-    except (TypeError, ValueError) as exc:
+        row = tuple(float(by_name[parameter.name]) for parameter in circuit.parameters)
+    except (TypeError, ValueError, OverflowError) as exc:
         raise CircuitError(f"Circuit {index}: a parameter's value is no number: {exc}.", index=index) from exc
+    if not all(map(math.isfinite, row)):
+        raise CircuitError(f"Circuit {index}: a parameter's value is not finite: {row}.", index=index)
+    return row

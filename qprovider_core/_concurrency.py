@@ -41,9 +41,7 @@ class Lanes:
     def __init__(self, width: int) -> None:
         self._free = threading.Semaphore(width)
 
-    def map(
-        self, work: Callable[[K], T], items: Sequence[K], deadline: Deadline, name: str
-    ) -> dict[int, Future[T]]:
+    def map(self, work: Callable[[K], T], items: Sequence[K], deadline: Deadline, name: str) -> dict[int, Future[T]]:
         """Call `work` on every item, side by side, until the deadline.
 
         Returns:
@@ -80,4 +78,3 @@ class Lanes:
 
 
 _WIDEST = 16
-

@@ -167,7 +167,7 @@ def _value(spec: ProviderSpec, field: CredentialField, given: object, origin: st
     problem = None
     try:
         if origin and isinstance(given, str) and not field.secret:
-            given = _from_text(given, field.kind)
+            given = from_text(given, field.kind)
         value = _structured(given, field.kind)
     except _WrongValue as exc:
         problem = str(exc)
@@ -235,7 +235,7 @@ def _converter() -> Converter:
     return made
 
 
-def _from_text(text: str, kind: Any) -> object:
+def from_text(text: str, kind: Any) -> object:
     """What a text from the environment says, for a field of that type."""
     problems = []
     for arm in sorted(_arms(kind), key=lambda arm: arm is str):  # a text fits anything: try it last

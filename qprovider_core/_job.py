@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from qiskit.providers import JobStatus, JobV1
 
+from qprovider_core import config
 from qprovider_core._account import Account, failure_text
 from qprovider_core._checks import checked_options, checked_tags
 from qprovider_core._lists import JobList, QueryError
@@ -21,6 +23,7 @@ from qprovider_core.errors import (
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
+    PluginError,
     QProviderError,
     ResultError,
     TransportError,
@@ -121,7 +124,7 @@ class Job(JobV1):
         if not self.info.state.final:
             told = self._account.ask("qprovider_get_job", job=self.ref, timeout=timeout)
             if told is not None:
-                self.info = told
+                self.info = _newer(self.info, told)
         return self.info
 
     def status(self) -> JobStatus:
@@ -149,6 +152,10 @@ class Job(JobV1):
             JobTimeoutError: It has not ended in time; the job goes on.
         """
         _check_timeout(timeout)
+        _check_timeout(wait)
+        if timeout == math.inf:
+            timeout = None
+        request_s = config.timeout_s()
         started = time.monotonic()
         end = None if timeout is None else started + timeout
         shortest = self._account.spec.min_poll_s
@@ -158,7 +165,7 @@ class Job(JobV1):
             if left is not None and left <= 0:
                 raise self._timed_out(timeout)
             try:
-                self.refresh(left)
+                self.refresh(request_s if left is None else min(left, request_s))
                 failures = 0
             except TransportError as exc:
                 failures += 1
@@ -275,7 +282,9 @@ class Job(JobV1):
     def time_per_step(self) -> dict[str, datetime]:
         """The steps that it has reached, each with its time: CREATED, RUNNING, and the final state."""
         info = self.refresh()
-        steps = {"CREATED": info.created_at, "RUNNING": info.started_at, info.state.name: info.ended_at}
+        steps = {"CREATED": info.created_at, "RUNNING": info.started_at}
+        if info.state.final:
+            steps[info.state.name] = info.ended_at
         return {step: moment for step, moment in steps.items() if moment is not None}
 
     def properties(self) -> BackendProperties | None:
@@ -299,14 +308,22 @@ class Job(JobV1):
 
     def __repr__(self) -> str:
         where = self.info.backend or "unknown backend"
-        return (
-            f"<{type(self).__name__} {self.info.id} on {self._account.provider}:{where}, {self.info.state.value}>"
-        )
+        return f"<{type(self).__name__} {self.info.id} on {self._account.provider}:{where}, {self.info.state.value}>"
+
+
+# What does not change while a job lives: an answer that leaves it out does not take it back.
+_LASTING = ("instance", "backend", "created_at", "started_at", "name", "tags", "session_id", "shots")
+
+
+def _newer(old: JobInfo, told: JobInfo) -> JobInfo:
+    """The newer of two answers, with what it leaves out from the older one. The job stays the same one."""
+    kept = {field: getattr(old, field) for field in _LASTING if getattr(told, field) in (None, ())}
+    return attrs.evolve(told, id=old.id, **kept)
 
 
 def _pause(elapsed_s: float, shortest_s: float, failures: int) -> float:
     """Seconds until the next look: a share of the time waited, longer after failures, never in step with others."""
-    pause = max(shortest_s, _PAUSE_SHARE * elapsed_s, 0.5 * 2**failures if failures else 0.0)
+    pause = max(shortest_s, _PAUSE_SHARE * elapsed_s, 0.5 * 2 ** min(failures, 10) if failures else 0.0)
     return min(pause, _LONGEST_PAUSE_S) * random.uniform(0.9, 1.1)
 
 
@@ -334,7 +351,7 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
     info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
     if info is None:
         raise UnknownJobError(job_id, what=f"{account.label} has no job {job_id!r}.")
-    return make_job(account, info)
+    return make_job(account, _newer(JobInfo(id=job_id, instance=instance, state=info.state), info))
 
 
 def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobList[Job]:
@@ -347,7 +364,13 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
     known = {field.name for field in attrs.fields(JobQuery)}
-    wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
+    try:
+        wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
+    except ValueError as exc:
+        if isinstance(exc, InvalidInputError):
+            raise
+        raise InvalidInputError(f"{exc}.") from exc
+    seen: set[str] = set()
     found: dict[str, JobInfo] = {}
     errors: list[QueryError] = []
     as_of = datetime.now(UTC)
@@ -360,6 +383,13 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
                 found.setdefault(info.id, info)
             if page.cursor is None or not page.jobs or (limit is not None and len(found) >= limit):
                 break
+            if page.cursor in seen:
+                raise PluginError(
+                    f"{account.label} gives the same page of jobs again and again.",
+                    plugin=account.provider,
+                    hook="qprovider_list_jobs",
+                )
+            seen.add(page.cursor)
             wanted = attrs.evolve(wanted, cursor=page.cursor)
     except QProviderError as exc:
         if not found:

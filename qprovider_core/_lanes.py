@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -57,7 +58,7 @@ def _run_lane(account: Account, query: BackendQuery, deadline: Deadline, running
     lane.rejected.extend(rejected)
     for view in lane.views:
         view.info = _stamp(view.info, account, prefix)
-    _tell_apart(lane.views)
+    _tell_apart(lane.views, sound)
     if running:
         lane.views, busy = sift_views([RUNS], lane.views, fetch, prefix)
         lane.rejected.extend(busy)
@@ -74,7 +75,10 @@ def _sound(lane: _Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]
             unreadable = BackendInfo(name="(unreadable)")
             flawed.add(f"not a BackendInfo but a {type(record).__name__}", prefix, [unreadable])
             continue
-        flaw = record.flaws()
+        try:
+            flaw = record.flaws()
+        except Exception as exc:  # noqa: BLE001  garbage may raise anything when it is looked at
+            flaw = f"it cannot be examined: {failure_text(exc)}"
         if flaw is None:
             key = record.name if record.instance is None else (record.name, record.instance)
             if key not in seen:
@@ -108,6 +112,8 @@ _put_provider, _put_account, _put_full_name = (
 
 
 def _stamp(info: BackendInfo, account: Account, prefix: str) -> BackendInfo:
+    if type(info) is not BackendInfo:  # a vendor's own subclass keeps its fields
+        return attrs.evolve(info, provider=account.provider, account=account.name, full_name=prefix + info.name)
     stamped = object.__new__(BackendInfo)
     for put, value in zip(_put_kept, _read_kept(info), strict=True):
         put(stamped, value)
@@ -117,11 +123,12 @@ def _stamp(info: BackendInfo, account: Account, prefix: str) -> BackendInfo:
     return stamped
 
 
-def _tell_apart(views: list[View]) -> None:
-    """Put the instance behind names that live in several."""
-    if len({view.info.name for view in views}) == len(views):
+def _tell_apart(views: list[View], listed: Sequence[BackendInfo]) -> None:
+    """Put the instance behind names that are listed in several."""
+    placed = {view.info.name for view in views if view.info.instance}
+    if not placed:
         return
-    names = Counter(view.info.name for view in views)
+    names = Counter(info.name for info in listed if info.name in placed)
     for view in views:
         if names[view.info.name] > 1 and view.info.instance:
             view.info = attrs.evolve(view.info, full_name=f"{view.info.full_name}@{view.info.instance}")
@@ -188,13 +195,19 @@ def ask(
     timeout: float | None,
     vendor_timeout: float | None = None,
     running: bool = False,
+    several: AbstractSet[str] | None = None,
 ) -> Answer:
-    """Ask all accounts side by side; each has `vendor_timeout` seconds, all together `timeout`."""
+    """Ask all accounts side by side; each has `vendor_timeout` seconds, all together `timeout`.
+
+    Args:
+        several: Providers that have several accounts, asked or not: there the account goes before the names.
+    """
     total_s = config.timeout_s(timeout)
     each_s = total_s if vendor_timeout is None else min(total_s, config.timeout_s(vendor_timeout))
     as_of, started = datetime.now(UTC), time.monotonic()
     deadline = Deadline.after(each_s)
-    several = {name for name, n in Counter(account.provider for account in accounts).items() if n > 1}
+    if several is None:
+        several = with_several(accounts)
     lanes: list[tuple[Account, Future[_Lane]]] = []
     for account in accounts:
         prefix = f"{account.name}/" if account.provider in several else ""
@@ -206,7 +219,7 @@ def ask(
     requests: Counter[str] = Counter()
     for account, future in lanes:
         try:
-            exc = future.exception(timeout=deadline.remaining_s() + _GRACE_S)
+            exc = future.exception(timeout=max(0.0, deadline.at + _GRACE_S - time.monotonic()))
         except TimeoutError:
             elapsed = time.monotonic() - started
             errors.append(
@@ -231,9 +244,12 @@ def ask(
     return Answer(tuple(answered), tuple(errors), rejected, requests, as_of)
 
 
-def query_error(
-    provider: str, account: str | None, exc: BaseException, elapsed_s: float | None = None
-) -> QueryError:
+def with_several(accounts: Iterable[Account]) -> frozenset[str]:
+    """Providers with more than one account."""
+    return frozenset(name for name, n in Counter(account.provider for account in accounts).items() if n > 1)
+
+
+def query_error(provider: str, account: str | None, exc: BaseException, elapsed_s: float | None = None) -> QueryError:
     """An error as a row beside an answer."""
     return QueryError(
         provider=provider,

@@ -145,13 +145,13 @@ class _Witness:
             frame.entered = True
             try:
                 answer = yield
+                # A list or generator could be emptied by a wrapper: it is given the same tuple that we keep.
+                if isinstance(answer, list | set | Iterator):
+                    answer = tuple(answer)
             except BaseException as exc:
                 frame.error = exc
                 raise
-            # A list or generator could be emptied by a wrapper: it is given the same tuple that we keep.
-            if isinstance(answer, list | Iterator):
-                answer = tuple(answer)
-            frame.answer = answer
+            frame.answer = dict(answer) if isinstance(answer, dict) else answer
             return answer
 
         return record
@@ -232,16 +232,18 @@ class Provider:
         outer: BaseException | None = None
         try:
             getattr(manager.hook, hook)(**arguments)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001  a plugin may raise anything, SystemExit and GeneratorExit too
+        except BaseException as exc:
+            if isinstance(exc, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # the user's own: no other thread gets the signal
             outer = exc
         finally:
             witness.pop()
         if not frame.entered:
             raise self._veto(hook, outer, owners) from outer
+        if isinstance(frame.error, QProviderError):
+            raise frame.error
         if frame.error is not None:
-            raise self._translate(hook, frame.error) from frame.error
+            raise self._translate(hook, frame.error, owners) from frame.error
         if outer is not None:
             _log.warning(
                 "plugin %r raised %s after %s had answered %s; the answer stands",
@@ -259,20 +261,19 @@ class Provider:
             reason = "its wrapper did not let the call through, which a wrapper must"
             by = _named_in(str(exc), owners) or by
         return VetoError(
-            f"Plugin {by!r} refused {hook} for {self.spec.name}: {reason}.".replace("..", "."),
+            f"Plugin {by!r} refused {hook} for {self.spec.name}: {reason}.",
             plugin=by,
             hook=hook,
             hint=f"Leave it out with QPROVIDER_DISABLE_PLUGINS={by} if that is not wanted.",
         )
 
-    def _translate(self, hook: str, exc: BaseException) -> BaseException:
-        if isinstance(exc, QProviderError):
-            return exc
+    def _translate(self, hook: str, exc: BaseException, owners: Mapping[CodeType, str]) -> QProviderError:
         if isinstance(exc, ConnectionError | TimeoutError):
             return TransportError(f"{self.spec.title} could not be reached: {_describe(exc)}.")
+        by = _owner(exc.__traceback__, owners) or self.plugin_name  # a replayer answers in the vendor's place
         return PluginError(
-            f"The plugin {self.plugin_name!r} failed in {hook}: {_describe(exc)}.",
-            plugin=self.plugin_name,
+            f"The plugin {by!r} failed in {hook}: {_describe(exc)}.",
+            plugin=by,
             hook=hook,
             hint="This is a fault of the plugin: report it to its authors.",
         )
@@ -331,6 +332,8 @@ class _Loaded:
 
 def _examine(name: str, plugin: object, info: PluginInfo) -> _Loaded:
     """Check a plugin by itself: wrong arguments, unknown hooks, forgotten marks."""
+    if isinstance(plugin, type) and any(isinstance(vars(plugin).get(h), FunctionType) for h in HOOKS):
+        raise PluginError("it is a class, whose hooks need an instance", hint=f"Give {plugin.__name__}().")
     manager = _manager([(name, plugin)])
     hooks: set[str] = set()
     wrappers: set[str] = set()
@@ -357,6 +360,8 @@ def _examine(name: str, plugin: object, info: PluginInfo) -> _Loaded:
 
 def _hint(exc: BaseException, info: PluginInfo) -> str:
     package = info.distribution or "its package"
+    if isinstance(exc, QProviderError) and exc.hint:
+        return exc.hint
     if isinstance(exc, ModuleNotFoundError):
         return f"Install what it needs: pip install --upgrade {info.distribution or exc.name}"
     if isinstance(exc, pluggy.PluginValidationError):
@@ -498,6 +503,9 @@ class Registry:
 
     def _announce(self, loaded: _Loaded) -> Provider | None:
         """Let a vendor say who it is, watched by the cross-cutting plugins; None for one of these."""
+        for other, plugin in self._cross_cutting:
+            if plugin is loaded.plugin:
+                raise PluginError(f"it is registered already, as {other!r}")
         if not loaded.is_vendor:
             return None
         unnamed = ProviderSpec(name="unannounced", title=loaded.name)
@@ -530,12 +538,11 @@ class Registry:
 
 
 def _entry_info(entry: EntryPoint) -> PluginInfo:
-    dist = entry.dist
-    return PluginInfo(
-        name=entry.name,
-        distribution=dist.name if dist else None,
-        version=dist.version if dist else None,
-    )
+    try:
+        told = dict(entry.dist.metadata.items()) if entry.dist else {}
+    except Exception:  # noqa: BLE001  an installation without metadata must not hide the other plugins
+        told = {}
+    return PluginInfo(name=entry.name, distribution=told.get("Name"), version=told.get("Version"))
 
 
 def _reason(exc: BaseException | None) -> str:

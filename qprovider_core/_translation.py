@@ -1,8 +1,8 @@
-"""A translation stage for backends with faulty qubits: it says what is wrong before Qiskit's passes stumble over it.
+"""A translation stage for backends with faulty qubits: it says what is wrong before Qiskit's passes stumble.
 
 A target has no instruction on a faulty qubit. At optimization level 0 Qiskit puts circuits on the first qubits
-whatever they are, and then fails with "unable to synthesize measure". Handles of backends with faulty qubits name
-this stage, which is Qiskit's own behind one check.
+whatever they are, at level 1 it does so for those without two-qubit gates, and then fails with "unable to
+synthesize measure". Handles of backends with faulty qubits name this stage, which is Qiskit's own behind one check.
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ class _RefuseFaultyQubits(AnalysisPass):
             if qubit not in idle and index not in working:
                 raise FaultyQubitError(
                     f"The circuit was put on qubit {index}, which its calibration marks as faulty.",
-                    hint="Transpile with optimization_level=1 or more, which chooses qubits that work, "
-                    "or give an initial_layout without it.",
+                    hint="Use backend.transpile(circuit), which chooses qubits that work; or give Qiskit's transpile "
+                    "layout_method='sabre' with optimization_level=1 or more, or an initial_layout without it.",
                 )

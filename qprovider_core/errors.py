@@ -126,9 +126,7 @@ class TransportError(QProviderError):
         retryable: Whether the same call may be sent again without doing harm.
     """
 
-    def __init__(
-        self, what: str, *, retryable: bool = True, why: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, retryable: bool = True, why: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, why=why, hint=hint)
         self.retryable = retryable
 
@@ -287,9 +285,7 @@ class CircuitError(InvalidInputError):
         index: Position of the circuit in the list that was passed, from 0; None for all of them.
     """
 
-    def __init__(
-        self, what: str, *, index: int | None = None, why: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, index: int | None = None, why: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, why=why, hint=hint)
         self.index = index
 

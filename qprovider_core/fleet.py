@@ -14,7 +14,7 @@ import attrs
 
 from qprovider_core import config
 from qprovider_core._account import Account, failure_text
-from qprovider_core._lanes import Answer, ask, query_error
+from qprovider_core._lanes import Answer, ask, query_error, with_several
 from qprovider_core._lists import BackendList, QueryError
 from qprovider_core._plugins import Provider, registry
 from qprovider_core.credentials import ResolvedAccount, resolve_account, resolve_all, resolve_unsaved
@@ -24,15 +24,18 @@ from qprovider_core.errors import (
     QProviderError,
     UnknownAccountError,
     UnknownBackendError,
+    UnknownProviderError,
     near_matches,
 )
 from qprovider_core.query import BackendQuery, Rejections, View, is_pattern, wildcard
 from qprovider_core.records import BackendInfo
+from qprovider_core.secret import get_logger
 from qprovider_core.selection import least_busy_info, nothing_runs, pick
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
 
+_log = get_logger("qprovider.fleet")
 
 # ------------------------------------------------------------------------------------------- who is asked
 
@@ -44,6 +47,7 @@ class _Party:
     accounts: tuple[Account, ...]
     errors: tuple[QueryError, ...] = ()
     notes: tuple[str, ...] = ()
+    several: frozenset[str] = frozenset()
 
 
 class Fleet:
@@ -58,15 +62,13 @@ class Fleet:
         key = (resolved.ref.provider, resolved.ref.name)
         with self._lock:
             kept = self._accounts.get(key)
-            if kept is not None and kept[0] is vendor and kept[1] == resolved:
+            if kept is not None and kept[0] is vendor and kept[1] == resolved and not kept[2].closed:
                 return kept[2]
             account = Account(vendor, resolved)
             self._accounts[key] = (vendor, resolved, account)
             return account
 
-    def party(
-        self, provider: str | Iterable[str] | None = None, account: str | Iterable[str] | None = None
-    ) -> _Party:
+    def party(self, provider: str | Iterable[str] | None = None, account: str | Iterable[str] | None = None) -> _Party:
         """The accounts of these providers and of these names; all when not given.
 
         Raises:
@@ -87,9 +89,10 @@ class Fleet:
                     errors.append(query_error(vendor.spec.name, resolved.ref.name, resolved.error))
                 else:
                     accounts.append(self.account(vendor, resolved))
+        several = with_several(accounts)
         if account is not None:
             accounts = _named(accounts, account)
-        return _Party(tuple(accounts), tuple(errors), tuple(notes))
+        return _Party(tuple(accounts), tuple(errors), tuple(notes), several)
 
     def close(self) -> None:
         """Close every account that was opened."""
@@ -97,7 +100,19 @@ class Fleet:
             accounts = [kept[2] for kept in self._accounts.values()]
             self._accounts.clear()
         for account in accounts:
-            account.close()
+            try:
+                account.close()
+            except QProviderError as exc:  # the others are to be closed, too
+                _log.warning("%s", failure_text(exc))
+
+
+def _texts(wanted: str | Iterable[str], what: str) -> list[str]:
+    """One name or several as a list."""
+    names = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, Iterable) else [wanted]
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidInputError(f"{what} takes a name, a pattern, or a list of them, not {name!r}.")
+    return names
 
 
 def _vendors(wanted: str | Iterable[str] | None) -> tuple[list[Provider], list[QueryError]]:
@@ -108,9 +123,13 @@ def _vendors(wanted: str | Iterable[str] | None) -> tuple[list[Provider], list[Q
         names, broken = list(known), list(left_out)
     else:
         names, broken = [], []
-        for name in [wanted] if isinstance(wanted, str) else wanted:
+        for name in _texts(wanted, "provider"):
             if is_pattern(name):
-                names += [one for one in known if wildcard(name)(one)]
+                matching = [one for one in (*known, *left_out) if wildcard(name)(one)]
+                if not matching:
+                    raise UnknownProviderError(name, (*known, *left_out))
+                names += [one for one in matching if one in known]
+                broken += [one for one in matching if one not in known]
             elif name in known:
                 names.append(name)
             elif name in left_out:
@@ -145,10 +164,10 @@ def _resolve(vendor: Provider) -> tuple[list[ResolvedAccount], QProviderError | 
 
 
 def _named(accounts: list[Account], wanted: str | Iterable[str]) -> list[Account]:
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    names = _texts(wanted, "account")
     known = {account.name for account in accounts}
     for name in names:
-        if not is_pattern(name) and name not in known:
+        if not any(map(wildcard(name), known)) if is_pattern(name) else name not in known:
             raise UnknownAccountError(name, known)
     tests = [wildcard(name) if is_pattern(name) else name.__eq__ for name in names]
     return [account for account in accounts if any(test(account.name) for test in tests)]
@@ -170,6 +189,14 @@ def _prepare(accounts: Iterable[Account], name: Any, where: str | None, criteria
     return BackendQuery.build(where=where, extra_fields=extra_fields, name=name, **criteria)
 
 
+def _check_filters(test: Any) -> None:
+    if test is not None and not callable(test):
+        raise InvalidInputError(
+            f"filters takes a function of one backend, not {test!r}.",
+            hint="Write filters=lambda backend: backend.num_qubits > 5.",
+        )
+
+
 def _split(criteria: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `ask` out of a user's."""
     return {key: criteria.pop(key, None) for key in ("timeout", "vendor_timeout")}
@@ -187,8 +214,9 @@ def query_records(
 ) -> BackendList[BackendInfo]:
     """The records of these accounts' backends that satisfy the criteria."""
     limits = _split(criteria)
+    _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, **limits)
+    answer = ask(accounts, query, several=party.several if party else None, **limits)
     return _listed([view.info for _, view in answer.found()], answer, query, filters, party)
 
 
@@ -204,9 +232,11 @@ def query_handles(
 ) -> BackendList[Backend]:
     """Handles of these accounts' backends that satisfy the criteria."""
     limits = _split(criteria)
+    _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, **limits)
-    handles = [_handle(account, view, answer.as_of) for account, view in answer.found()]
+    answer = ask(accounts, query, several=party.several if party else None, **limits)
+    handles, broken = _handles(answer)
+    answer = attrs.evolve(answer, errors=(*answer.errors, *broken))
     return _listed(handles, answer, query, filters, party)
 
 
@@ -231,11 +261,6 @@ def _listed(
 def _filtered(found: list[tuple[Any, BackendInfo]], test: Callable[[Any], Any], rejected: Rejections) -> list[Any]:
     """Apply the user's own predicate. One that fails on a backend rejects it, for some report less than others;
     one that fails on every backend is a mistake of its own, and raised."""
-    if not callable(test):
-        raise InvalidInputError(
-            f"filters takes a function of one backend, not {test!r}.",
-            hint="Write filters=lambda backend: backend.num_qubits > 5.",
-        )
     kept = []
     failures: list[Exception] = []
     for item in found:
@@ -256,6 +281,20 @@ def _filtered(found: list[tuple[Any, BackendInfo]], test: Callable[[Any], Any], 
             hint="Correct the function given as filters=.",
         ) from failures[0]
     return kept
+
+
+def _handles(answer: Answer) -> tuple[list[Backend], list[QueryError]]:
+    """Handles of all that were found. A vendor whose own class cannot be used costs its backends only."""
+    handles: list[Backend] = []
+    broken: dict[int, QueryError] = {}
+    for account, view in answer.found():
+        if id(account) in broken:
+            continue
+        try:
+            handles.append(_handle(account, view, answer.as_of))
+        except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything
+            broken[id(account)] = query_error(account.provider, account.name, exc)
+    return handles, list(broken.values())
 
 
 def _handle(account: Account, view: View, as_of: datetime) -> Backend:
@@ -354,12 +393,7 @@ def least_busy(
         NoMatchingBackendError: None is left; `.reasons` says why for each.
     """
     if backends is not None:
-        if provider is not None or account is not None or criteria:
-            raise InvalidInputError(
-                "least_busy takes a list of backends or criteria, not both.",
-                hint="Filter first: least_busy(backends(min_num_qubits=5)).",
-            )
-        return choose_least_busy((), backends)
+        return choose_least_busy((), backends, provider=provider, account=account, **criteria)
     party = _fleet.party(provider, account)
     return choose_least_busy(party.accounts, None, party=party, **criteria)
 
@@ -376,11 +410,17 @@ def choose_least_busy(
     **criteria: Any,
 ) -> Any:
     """See `least_busy`; among these accounts."""
-    if backends is not None:
-        return _least_busy_of(backends, **_split(criteria))
     limits = _split(criteria)
+    if backends is not None:
+        if any(given is not None for given in (name, where, filters, *criteria.values())):
+            raise InvalidInputError(
+                "least_busy takes a list of backends or criteria, not both.",
+                hint="Filter first: least_busy(backends(min_num_qubits=5)).",
+            )
+        return _least_busy_of(backends, **limits)
+    _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, running=True, **limits)
+    answer = ask(accounts, query, running=True, several=party.several if party else None, **limits)
     found = list(answer.found())
     if filters is not None and found:
         handles = [_handle(account, view, answer.as_of) for account, view in found]
@@ -396,7 +436,13 @@ def choose_least_busy(
 
 def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeout: float | None) -> Any:
     """Among a list of records, of handles, or of any objects with a name and a `status()`."""
+    if not isinstance(backends, Iterable):
+        raise InvalidInputError(
+            f"least_busy takes a list of backends, not {backends!r}.", hint="Pass a list from backends(…)."
+        )
     items = list(backends)
+    if not items and isinstance(backends, BackendList):  # it knows why it is empty
+        raise nothing_runs({one.name: one.reason for one in backends.rejected}, map(str, backends.errors))
     records = [item for item in items if isinstance(item, BackendInfo)]
     if len(records) == len(items):
         return least_busy_info(records)
@@ -443,7 +489,7 @@ def open_backend(
     timeout: float | None = None,
 ) -> Backend:
     """The one backend of that name among these accounts, with its configuration fetched."""
-    answer = ask(accounts, BackendQuery(), timeout=timeout)
+    answer = ask(accounts, BackendQuery(), timeout=timeout, several=party.several if party else None)
     matches = _matching(answer.found(), name, instance)
     if not matches and instance is None and "@" in name:
         bare, _, instance = name.rpartition("@")

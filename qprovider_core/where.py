@@ -316,25 +316,35 @@ class _Reader:
         return _Comparison(left, right, compare)
 
     def dated(self, side: _Node, other: _Node, node: ast.expr) -> _Node:
-        """A text beside a time is a time."""
-        if not (isinstance(other, _Name) and other.attribute.kind is Kind.TIME):
+        """A text beside a time is a time, in a list, too."""
+        if not (isinstance(other, _Name) and other.attribute.kind is Kind.TIME and isinstance(side, _Constant)):
             return side
-        if not (isinstance(side, _Constant) and isinstance(side.constant, str)):
-            return side
+        if isinstance(side.constant, tuple):
+            return _Constant(tuple(self.moment(item, node) for item in side.constant))
+        return _Constant(self.moment(side.constant, node))
+
+    def moment(self, text: Any, node: ast.expr) -> Any:
+        """The time that a text names, UTC where it has no offset; what is no text stays as it is."""
+        if not isinstance(text, str):
+            return text
         try:
-            moment = datetime.fromisoformat(side.constant)
+            moment = datetime.fromisoformat(text)
         except ValueError:
-            self.refuse(node, f"{side.constant!r} is no time", 'Write it as "2026-01-31" or "2026-01-31T08:00Z".')
-        return _Constant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            self.refuse(node, f"{text!r} is no time", 'Write it as "2026-01-31" or "2026-01-31T08:00Z".')
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def pattern(self, left: _Node, sign: str, right: _Node) -> _Node | None:
-        """``name == "ibm_*"``."""
-        if not (isinstance(left, _Name) and left.attribute.wild and sign in ("==", "!=")):
+        """``name == "ibm_*"`` and ``name in ["ibm_*", "aer"]``."""
+        if not (isinstance(left, _Name) and left.attribute.wild and isinstance(right, _Constant)):
             return None
-        if not (isinstance(right, _Constant) and isinstance(right.constant, str) and is_pattern(right.constant)):
+        if sign not in ("==", "!=", "in", "not in"):
             return None
-        matches, wanted = wildcard(right.constant), sign == "=="
-        return _Comparison(left, right, lambda text, _: matches(text) is wanted)
+        wanted = right.constant if isinstance(right.constant, tuple) else (right.constant,)
+        if not any(is_pattern(one) for one in wanted if isinstance(one, str)):
+            return None
+        tests = [wildcard(one) if is_pattern(one) else one.__eq__ for one in wanted if isinstance(one, str)]
+        positive = sign in ("==", "in")
+        return _Comparison(left, right, lambda text, _: any(test(text) for test in tests) is positive)
 
     def check(self, left: _Node, sign: str, right: _Node, node: ast.expr) -> None:
         """Refuse comparisons that could never be true."""
@@ -344,6 +354,11 @@ class _Reader:
                 isinstance(right, _Name) and right.attribute.kind is Kind.WORDS and member is not Kind.TEXT
             ):
                 self.refuse(node, f"{sign} does not fit here", 'Write e.g. "cx" in basis_gates, or X in [1, 2].')
+            if isinstance(left, _Name) and isinstance(right, _Constant) and member is not Kind.OTHER:
+                for item in right.constant:
+                    if item is not None and _kind(_Constant(item)) is not member:
+                        self.refuse(node, f"{left.attribute.name} is {member.value}; {item!r} is not")
+            self.check_names(left, right, node)
             return
         kinds = {_kind(left), _kind(right)} - {Kind.OTHER}
         if len(kinds) > 1 or (Kind.WORDS in kinds and sign not in ("==", "!=")):

@@ -74,7 +74,7 @@ def add(
 
 
 def _plain_fields(ctx: click.Context, pairs: tuple[str, ...], known: dict[str, CredentialField]) -> dict[str, Any]:
-    from qprovider_core._credential_fields import _from_text
+    from qprovider_core._credential_fields import from_text
 
     fields: dict[str, Any] = {}
     for pair in pairs:
@@ -87,7 +87,7 @@ def _plain_fields(ctx: click.Context, pairs: tuple[str, ...], known: dict[str, C
         if key in fields:
             ctx.fail(f"--field {key} is given twice.")
         try:
-            fields[key] = text if field is None else _from_text(text, field.kind)
+            fields[key] = text if field is None else from_text(text, field.kind)
         except ValueError as exc:
             ctx.fail(f"--field {key}: {exc}.")
     return fields

@@ -90,7 +90,7 @@ def _parts(pattern: str | None) -> tuple[str | None, str | None, str | None]:
     return (account if slash else None), vendor, name or None
 
 
-def tell_errors(listed: BackendList[BackendInfo]) -> None:
+def tell_errors(listed: BackendList[Any]) -> None:
     """Who did not answer, and what to do about it."""
     for error in listed.errors:
         tell(str(error), colour="red")

@@ -14,8 +14,6 @@ from qprovider_core.cli.backends import tell_errors
 from qprovider_core.cli.completion import backend_names
 
 if TYPE_CHECKING:
-    from qiskit import QuantumCircuit
-
     from qprovider_core._backend import Backend
     from qprovider_core._job import Job
 
@@ -53,7 +51,7 @@ def command(
     options: dict[str, Any] = {"shots": shots, "job_tags": list(tags)}
     if seed is not None and "seed_simulator" in backend.options:  # devices take none
         options["seed_simulator"] = seed
-    job = backend.run(_transpiled(circuits, backend, seed), **options)
+    job = backend.run(backend.transpile(circuits, seed_transpiler=seed), **options)
     result = _wait(job, backend)
     counts = [result.get_counts(i) for i in range(len(circuits))]
     if as_json:
@@ -82,49 +80,22 @@ def _backend(name: str | None, where: str | None, width: int) -> Backend:
 
     if name is not None:
         return qp.get_backend(name)
-    listed = qp.list_backends(where=where, min_num_qubits=width)
+    listed = qp.backends(where=where, min_num_qubits=width)
     if not listed:
         raise nothing_runs({one.name: one.reason for one in listed.rejected}, map(str, listed.errors))
     tell_errors(listed)
-    chosen = qp.least_busy(listed)
-    waiting = chosen.pending_jobs
+    chosen: Backend = qp.least_busy(listed)
+    waiting = chosen.status().pending_jobs
     queue = "its queue is not reported" if waiting is None else f"{waiting} {_plural(waiting, 'job')} waiting"
     tell(
         f"Backend {chosen.full_name}: the least busy of {len(listed)} with at least {width} "
         f"{_plural(width, 'qubit')}; {queue}."
     )
-    return qp.get_backend(chosen.full_name)
+    return chosen
 
 
 def _plural(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"
-
-
-def _transpiled(circuits: list[QuantumCircuit], backend: Backend, seed: int | None) -> list[QuantumCircuit]:
-    from qiskit.exceptions import QiskitError
-    from qiskit.transpiler import generate_preset_pass_manager
-
-    from qprovider_core.errors import CircuitError
-
-    passes = generate_preset_pass_manager(backend=backend, seed_transpiler=seed)
-    fitted = []
-    for index, circuit in enumerate(circuits):
-        if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
-            raise CircuitError(  # as the core says it; the transpiler says it in other words
-                f"Circuit {index} ({circuit.name!r}) has {circuit.num_qubits} qubits; "
-                f"{backend.full_name} has {backend.num_qubits}.",
-                index=index,
-                hint="Leave out --backend, and one that is wide enough is chosen.",
-            )
-        try:
-            fitted.append(passes.run(circuit))
-        except QiskitError as exc:
-            raise CircuitError(
-                f"Circuit {index} ({circuit.name!r}) cannot be transpiled for {backend.full_name}.",
-                why=str(exc.message),
-                index=index,
-            ) from exc
-    return fitted
 
 
 def _wait(job: Job, backend: Backend) -> Any:

@@ -96,11 +96,7 @@ class BackendInfo(Record):
             return flaw
         if self.pending_jobs is not None and (flaw := _count_flaw(self.pending_jobs, "pending_jobs")):
             return flaw
-        if (
-            type(self.simulator) not in _FLAG
-            or type(self.operational) not in _FLAG
-            or type(self.noisy) not in _FLAG
-        ):
+        if type(self.simulator) not in _FLAG or type(self.operational) not in _FLAG or type(self.noisy) not in _FLAG:
             return self._flag_flaw()
         if not (self.instance is self.status_msg is self.version is self.description is self.processor is None):
             for field in ("instance", "status_msg", "version", "description", "processor"):

@@ -265,7 +265,7 @@ def test_what_the_transpiler_cannot_do_is_an_error_of_the_circuit(
     monkeypatch.setattr(PassManager, "run", run)
     result = call(bell, "--backend", "small")
     assert result.exit_code == 1
-    assert "cannot be transpiled for acme:small" in result.stderr
+    assert "cannot be made to fit acme:small" in result.stderr
     assert "no way" in result.stderr
 
 
