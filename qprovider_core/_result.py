@@ -26,15 +26,17 @@ class Samples:
         registers: Name and size of each, in the order in which the circuit declares them.
     """
 
-    def __init__(self, pub: SamplePubResult, names: Sequence[str] | None) -> None:
+    def __init__(self, pub: SamplePubResult, declared: Sequence[tuple[str, int]] | None) -> None:
         self.shots = pub.shots
         self._pub = pub
         if pub.registers is not None:
             self.registers = [(register.name, register.num_bits) for register in pub.registers]
         else:
-            widths = [len(part) for part in reversed(next(iter(pub.counts or {}), "").split(" "))]
-            known = names if names is not None and len(names) == len(widths) else None
-            self.registers = [(known[i] if known else f"c{i}", width) for i, width in enumerate(widths)]
+            widths = _widths(pub.counts or {})
+            fits = declared is not None and (not pub.counts or _fit(widths, [size for _, size in declared]))
+            self.registers = (
+                list(declared) if declared is not None and fits else [(f"c{i}", n) for i, n in enumerate(widths)]
+            )
 
     @property
     def has_shots(self) -> bool:
@@ -66,7 +68,8 @@ class Samples:
     def counts(self) -> dict[str, int]:
         """Bit string, with spaces between registers, to number."""
         if self._pub.counts is not None:
-            return {key: number for key, number in self._pub.counts.items() if number}
+            found = ((key.replace(" ", ""), number) for key, number in self._pub.counts.items())
+            return {self._spaced(bits): number for bits, number in found if number}
         packed = np.packbits(self._rows, axis=1)
         if packed.shape[1] == 0:
             return {"": self.shots} if self.shots else {}
@@ -93,6 +96,16 @@ class Samples:
         text = (self._rows + ord("0")).tobytes().decode("ascii")
         width = self.num_bits
         return [self._spaced(text[i * width : (i + 1) * width]) for i in range(self.shots)]
+
+
+def _widths(counts: Mapping[str, int]) -> list[int]:
+    """Sizes of the registers as the spaces of bit strings tell them, in the order of declaration."""
+    return [len(part) for part in reversed(next(iter(counts), "").split(" "))]
+
+
+def _fit(widths: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Whether bit strings of these widths are of registers of these sizes; a vendor may leave the spaces out."""
+    return list(widths) == list(sizes) or (len(widths) == 1 and widths[0] == sum(sizes))
 
 
 class _Data:
@@ -174,7 +187,7 @@ class LazyResult(Result):
             if isinstance(pub, EstimatePubResult):
                 raise ResultError("This job estimated observables: it has no counts.", job_id=job_id)
             circuit = pubs[position].circuit if pubs else None
-            one = Samples(pub, [register.name for register in circuit.cregs] if circuit is not None else None)
+            one = Samples(pub, _declared(circuit))
             name = circuit.name if circuit is not None else pub.metadata.get("circuit_name")
             samples.append(one)
             headers.append(
@@ -235,11 +248,19 @@ class LazyResult(Result):
         )
 
 
+def _declared(circuit: Any) -> list[tuple[str, int]] | None:
+    """Name and size of a circuit's registers; None where they do not hold its bits once each."""
+    if circuit is None or sum(register.size for register in circuit.cregs) != circuit.num_clbits:
+        return None
+    return [(register.name, register.size) for register in circuit.cregs]
+
+
 def check_result(record: JobResult, pubs: Sequence[SamplePub] | None, job_id: str) -> JobResult:
     """Refuse a result that cannot belong to the job: it would give wrong counts silently.
 
     Raises:
-        ResultError: The number of circuits or of shots is another, or a bit string is not one.
+        ResultError: The number of circuits or the registers are others, a bit string is not one, or counts do not
+            add up.
     """
 
     def refuse(what: str) -> ResultError:
@@ -254,12 +275,23 @@ def check_result(record: JobResult, pubs: Sequence[SamplePub] | None, job_id: st
     for position, pub in enumerate(record.pubs):
         if isinstance(pub, EstimatePubResult):
             continue
+        declared = _declared(pubs[position].circuit) if pubs is not None else None
+        if declared is not None and pub.registers is not None:
+            got = [(register.name, register.num_bits) for register in pub.registers]
+            if dict(got).keys() == dict(declared).keys() and got != declared:
+                raise refuse(f"circuit {position} declares the registers {_spoken(declared)}, not {_spoken(got)}")
         counts = pub.counts
         if counts is not None:
             if any(set(key) - {"0", "1", " "} for key in counts):
                 raise refuse(f"the counts of circuit {position} are not keyed by bit strings")
             if len({tuple(map(len, key.split(" "))) for key in counts}) > 1:
                 raise refuse(f"the bit strings of circuit {position} differ in length")
+            if declared is not None and counts and not _fit(_widths(counts), [size for _, size in declared]):
+                raise refuse(f"the bit strings of circuit {position} are not of the registers {_spoken(declared)}")
             if sum(counts.values()) != pub.shots or min(counts.values(), default=0) < 0:
                 raise refuse(f"the counts of circuit {position} do not add up to its {pub.shots} shots")
     return record
+
+
+def _spoken(registers: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{name}[{size}]" for name, size in registers) or "(none)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar, get_args, get_origin
@@ -20,6 +20,7 @@ from cattrs.errors import (
     AttributeValidationNote,
     BaseValidationError,
     ForbiddenExtraKeysError,
+    IterableValidationError,
     IterableValidationNote,
 )
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
@@ -116,9 +117,16 @@ def converter() -> Converter:
     conv.register_unstructure_hook_func(_is_tuple, lambda items: [conv.unstructure(item) for item in items])
     conv.register_structure_hook_func(
         lambda t: t == SamplePubResult | EstimatePubResult,
-        lambda value, _: conv.structure(value, EstimatePubResult if "evs" in value else SamplePubResult),
+        _only_objects(
+            lambda value, _: conv.structure(value, EstimatePubResult if "evs" in value else SamplePubResult)
+        ),
     )
-    _register_configuration(conv)
+    conv.register_structure_hook_factory(_is_mapping, _mapping_factory)
+    conv.register_structure_hook_factory(_is_record, _record_factory)
+    conv.register_structure_hook_factory(_is_configuration, _structure_configuration)
+    conv.register_unstructure_hook_factory(_is_configuration, _unstructure_configuration)
+    conv.register_structure_hook_func(lambda kind: kind is type, _no_type)
+    conv.register_unstructure_hook(type, lambda kind: f"{kind.__module__}:{kind.__qualname__}")
     return conv
 
 
@@ -127,36 +135,79 @@ def _is_tuple(kind: Any) -> bool:
 
 
 def _tuple_factory(kind: Any, conv: Converter) -> Any:
-    inner = conv.get_structure_hook(list[get_args(kind)[0]])  # type: ignore[misc]  # built at run time
     args = get_args(kind)
-    fixed = len(args) if Ellipsis not in args else None
+    if Ellipsis in args:
+        inner = conv.get_structure_hook(list[args[0]])  # type: ignore[valid-type]  # built at run time
+        return lambda value, _: tuple(inner(_sequence(value), list))
+    hooks = [conv.get_structure_hook(arg) for arg in args]
 
     def structure(value: Any, _: object) -> Any:
-        items = tuple(inner(_sequence(value), list))
-        if fixed is not None and len(items) != fixed:
-            raise _refuse(value, f"{fixed} values")
-        return items
+        if len(_sequence(value)) != len(args):
+            raise _refuse(value, f"{len(args)} values")
+        items, failures = [], []
+        for position, (item, arg, hook) in enumerate(zip(value, args, hooks, strict=True)):
+            try:
+                items.append(hook(item, arg))
+            except Exception as exc:  # noqa: BLE001  as cattrs gathers them
+                exc.add_note(IterableValidationNote(f"at index {position}", position, arg))
+                failures.append(exc)
+        if failures:
+            raise IterableValidationError(f"While structuring {kind}", failures, kind)
+        return tuple(items)
 
     return structure
 
 
-def _register_configuration(conv: Converter) -> None:
-    """Unknown keys of a configuration live in `extra` here and at the top level in JSON."""
-    known = {field.name for field in attrs.fields(BackendConfiguration)} - {"extra"}
-    structure = make_dict_structure_fn(BackendConfiguration, conv, extra=override(omit=True))
-    unstructure = make_dict_unstructure_fn(BackendConfiguration, conv, extra=override(omit=True))
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and attrs.has(kind)
 
-    def structure_configuration(value: Any, kind: Any) -> BackendConfiguration:
+
+def _is_configuration(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BackendConfiguration)
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _only_objects(structure: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
+    """What comes as a list or a number is refused in words rather than with Python's own error."""
+
+    def checked(value: Any, kind: Any) -> T:
         if not isinstance(value, Mapping):
             raise _refuse(value, "an object")
+        return structure(value, kind)
+
+    return checked
+
+
+def _record_factory(kind: Any, conv: Converter) -> Any:
+    return _only_objects(make_dict_structure_fn(kind, conv))
+
+
+def _mapping_factory(kind: Any, conv: Converter) -> Any:
+    return _only_objects(conv.get_structure_hook(dict[get_args(kind)]))  # type: ignore[misc]  # built at run time
+
+
+def _structure_configuration(kind: Any, conv: Converter) -> Any:
+    """Unknown keys of a configuration live in `extra` here and at the top level in JSON."""
+    known = {field.name for field in attrs.fields(kind)} - {"extra"}
+    structure = make_dict_structure_fn(kind, conv, extra=override(omit=True))
+
+    def configuration(value: Any, _: object) -> Any:
         extra = {key: value[key] for key in value if key not in known}
         return attrs.evolve(structure(value, kind), extra=extra)
 
-    def unstructure_configuration(value: BackendConfiguration) -> dict[str, Any]:
-        return {**conv.unstructure(dict(value.extra)), **unstructure(value)}
+    return _only_objects(configuration)
 
-    conv.register_structure_hook(BackendConfiguration, structure_configuration)
-    conv.register_unstructure_hook(BackendConfiguration, unstructure_configuration)
+
+def _unstructure_configuration(kind: Any, conv: Converter) -> Any:
+    unstructure = make_dict_unstructure_fn(kind, conv, extra=override(omit=True))
+    return lambda value: {**conv.unstructure(dict(value.extra)), **unstructure(value)}
+
+
+def _no_type(value: Any, _: object) -> type:
+    raise _refuse(value, "nothing: a class cannot be read from JSON")
 
 
 _shared: Converter | None = None

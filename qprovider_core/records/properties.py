@@ -13,7 +13,7 @@ from typing import Any, overload
 
 import attrs
 
-from qprovider_core.errors import InvalidInputError
+from qprovider_core.errors import InvalidInputError, ResponseError
 from qprovider_core.records._base import Record, as_utc, aware
 
 
@@ -223,9 +223,12 @@ class BackendProperties:
     def median_two_qubit_error(self) -> float | None:
         """Median error of the two-qubit gate that most pairs have, over working, calibrated pairs."""
         by_gate: dict[str, list[float]] = {}
+        faulty = set(self.faulty_qubits())
         for gate in self.gates:
+            if len(gate.qubits) != 2 or faulty.intersection(gate.qubits):
+                continue
             error = self.gate_error(gate.gate, gate.qubits)
-            if len(gate.qubits) == 2 and error is not None and error < 1:
+            if error is not None and error < 1 and self.is_gate_operational(gate.gate, gate.qubits):
                 by_gate.setdefault(gate.gate, []).append(error)
         if not by_gate:
             return None
@@ -258,6 +261,8 @@ class BackendProperties:
         """
         from qprovider_core.serialization import from_json  # late: cattrs is slow to import
 
+        if not isinstance(data, Mapping):
+            raise ResponseError(f"BackendProperties is not of the expected form: {data!r} is not an object.")
         head = from_json({k: data[k] for k in data if k in _HEAD}, _PropertiesHead)
         rest = {k: data[k] for k in data if k not in _HEAD}
         return cls.deferred(

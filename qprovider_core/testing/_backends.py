@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from math import isclose, isfinite
 
 import pytest
 from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
+from qiskit.transpiler import Target
 
 from qprovider_core._account import Account
 from qprovider_core._backend import Backend
@@ -55,7 +56,9 @@ class BackendChecks(ContractBase):
         started = time.monotonic()
         self.listed(account)
         taken = time.monotonic() - started
-        assert taken <= self.max_list_seconds, f"listing took {taken:.1f} s; max_list_seconds is {self.max_list_seconds}"
+        assert taken <= self.max_list_seconds, (
+            f"listing took {taken:.1f} s; max_list_seconds is {self.max_list_seconds}"
+        )
 
     def test_a_noisy_twin_is_a_simulator(self, account: Account) -> None:
         for record in self.listed(account):
@@ -177,6 +180,19 @@ class BackendChecks(ContractBase):
                         assert len(place) != 2 or place in pairs, (
                             f"{backend.name}: {name} acts on {place}, which the coupling map lacks"
                         )
+
+    def test_a_ready_target_is_one_of_qiskit(self, account: Account) -> None:
+        if not account.supports("qprovider_backend_target"):
+            pytest.skip("the plugin leaves the target to the core")
+        for backend in self.handles(account):
+            target = account.ask("qprovider_backend_target", backend=backend.info.ref)
+            assert target is None or isinstance(target, Target), f"{backend.name}: its target is {target!r}"
+
+    @needs("supports_defaults")
+    def test_defaults_are_a_mapping(self, account: Account) -> None:
+        for backend in self.handles(account):
+            defaults = backend.defaults()
+            assert defaults is None or isinstance(defaults, Mapping), f"{backend.name}: defaults are {defaults!r}"
 
     @needs("supports_properties")
     def test_targets_fit_their_calibration(self, account: Account) -> None:

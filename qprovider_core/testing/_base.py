@@ -29,6 +29,7 @@ class Declarations:
         backend_name: The backend to run on; None: the least busy one.
         noiseless_backend: A backend whose counts are exact, to run on instead; None: results are noisy, and
             `tolerance` is the share of shots that may be wrong.
+        wrong_credentials: Fields of an account that the vendor refuses; None: nothing can be refused.
         run_options: The vendor's own options, passed to every `run`.
         shots: Of each circuit that is run; max_run_seconds: how long one small job may take, queue included.
         max_list_seconds: How long a listing may take; max_backends: how many of those listed are looked at closely.
@@ -51,6 +52,7 @@ class Declarations:
     backend_name: ClassVar[str | None] = None
     noiseless_backend: ClassVar[str | None] = None
     tolerance: ClassVar[float] = 0.5
+    wrong_credentials: ClassVar[Mapping[str, Any] | None] = None
     run_options: ClassVar[Mapping[str, Any]] = {}
     shots: ClassVar[int] = 200
     max_run_seconds: ClassVar[float] = 60.0
@@ -135,13 +137,9 @@ class ContractBase(Declarations):
 
     # -- for authors to override --------------------------------------------------------------------------
 
-    def compile(
-        self, circuits: Sequence[QuantumCircuit], backend: Backend, level: int = 1
-    ) -> list[QuantumCircuit]:
+    def compile(self, circuits: Sequence[QuantumCircuit], backend: Backend, level: int = 1) -> list[QuantumCircuit]:
         """The circuits in the backend's instruction set. Override it where the vendor needs a step of its own."""
-        compiled: list[QuantumCircuit] = transpile(
-            list(circuits), backend, optimization_level=level, seed_transpiler=7
-        )
+        compiled: list[QuantumCircuit] = transpile(list(circuits), backend, optimization_level=level, seed_transpiler=7)
         return compiled
 
     # -- helpers ------------------------------------------------------------------------------------------
@@ -150,18 +148,14 @@ class ContractBase(Declarations):
     def exact(self) -> bool:
         return self.noiseless_backend is not None
 
-    def submit(
-        self, backend: Backend, circuits: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
-    ) -> Job:
+    def submit(self, backend: Backend, circuits: QuantumCircuit | Sequence[QuantumCircuit], **options: Any) -> Job:
         """Compile and submit; a single circuit as such, several as a list."""
         given = {"shots": self.shots, **self.run_options, **options}
         if isinstance(circuits, QuantumCircuit):
             return backend.run(self.compile([circuits], backend)[0], **given)
         return backend.run(self.compile(circuits, backend), **given)
 
-    def counts(
-        self, backend: Backend, circuits: QuantumCircuit | Sequence[QuantumCircuit], **options: Any
-    ) -> Any:
+    def counts(self, backend: Backend, circuits: QuantumCircuit | Sequence[QuantumCircuit], **options: Any) -> Any:
         """Counts of a circuit; of several, the list of their counts."""
         result = self.submit(backend, circuits, **options).result(timeout=self.max_run_seconds)
         if isinstance(circuits, QuantumCircuit):
@@ -182,10 +176,12 @@ class ContractBase(Declarations):
         hits = counts.get(expected, 0)
         least = total if self.exact else (1 - self.tolerance) * total
         likeliest = max(counts, key=lambda key: counts[key], default="")
-        assert hits >= least and likeliest == expected, (
+        message = (
             f"{what}: expected {expected!r} in {'all' if self.exact else f'at least {least:g}'} of {total} shots, "
             f"got {dict(sorted(counts.items(), key=lambda item: -item[1])[:6])}. {_diagnosis(expected, likeliest)}"
         )
+        assert likeliest == expected, message
+        assert hits >= least, message
 
     def listed(self, account: Account) -> tuple[BackendInfo, ...]:
         """The plugin's own list, before the core leaves anything out."""

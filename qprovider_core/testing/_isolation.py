@@ -18,7 +18,9 @@ import pytest
 
 from qprovider_core._account import Account
 from qprovider_core._backend import COMMON_OPTIONS, Backend
-from qprovider_core.errors import QProviderError
+from qprovider_core.credentials import build_credentials
+from qprovider_core.errors import AuthenticationError, QProviderError
+from qprovider_core.fleet import open_account
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret
 from qprovider_core.serialization import to_json
@@ -122,6 +124,16 @@ class IsolationChecks(ContractBase):
         for where, text in shown.items():
             leaked = any(secret in text for secret in secrets)
             assert not leaked, f"the {where} shows a secret; keep secrets as qprovider_core.Secret until they are used"
+
+    def test_wrong_credentials_are_refused(self, account: Account) -> None:
+        if self.wrong_credentials is None:
+            pytest.skip("declared: wrong_credentials = None")
+        wrong = dict(self.wrong_credentials)
+        with pytest.raises(AuthenticationError) as caught, open_account(account.provider, **wrong) as refused:
+            self.listed(refused)
+        explained(caught.value)
+        shown = [text for text in _secrets(build_credentials(account.spec, wrong)) if text in str(caught.value)]
+        assert not shown, "the refusal shows the secret that was refused"
 
     # -- threads and closing ------------------------------------------------------------------------------
 

@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-import qprovider_local
 
+import qprovider_local
 from qprovider_core import Account, open_account, plugins, register_plugin, unregister_plugin
 from qprovider_core.testing import ProviderContract
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     installed = any(info.provider == "local" for info in plugins())
     if not installed:  # on the path only
         register_plugin(qprovider_local, name="local")
-    with open_account("local") as account:
-        yield account
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QPROVIDER_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))  # not the user's own accounts
+        with open_account("local") as account:
+            yield account
     if not installed:
         unregister_plugin("local")
 

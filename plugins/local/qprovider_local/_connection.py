@@ -83,9 +83,7 @@ class Connection:
         if name not in METHODS and name not in self._twins:
             hint = None if self.options.all_devices else "Open the account with all_devices=True for more twins."
             error = UnknownBackendError(name, [*METHODS, *self._twins])
-            raise (
-                error if error.suggestions or hint is None else UnknownBackendError(name, error.choices, hint=hint)
-            )
+            raise (error if error.suggestions or hint is None else UnknownBackendError(name, error.choices, hint=hint))
 
     def configuration(self, name: str) -> BackendConfiguration:
         self._check(name)

@@ -11,9 +11,10 @@ from qiskit import QuantumCircuit
 
 from qprovider_local import _wire
 
-# Rows unpacked to single bits at a time: 65536 shots of 127 bits take 8 MB.
+# Outcomes unpacked to single bits at a time: 65536 of 127 bits take 8 MB.
 _ROWS = 65_536
 _KEPT_KEYS = 4096  # of one layout
+_MANY_KEYS = 4096  # from here on numpy is faster
 _LOOSE = "loose"  # name of the group of classical bits that are in no register
 
 
@@ -30,13 +31,28 @@ def layout(circuit: QuantumCircuit) -> list[tuple[str, list[int]]]:
 
 def counts_entry(circuit: QuantumCircuit, counts: Mapping[str, int]) -> tuple[dict[str, Any], bytes]:
     """Aer's hexadecimal counts as keys in Qiskit's order, with their leading zeros and spaces."""
-    keys = _keys(circuit.num_clbits, tuple(tuple(bits) for _, bits in layout(circuit)))
-    merged: dict[str, int] = {}
-    for value, number in counts.items():
-        key = keys[value]
-        merged[key] = merged.get(key, 0) + number
-    width, data = _wire.pack_counts(merged)
-    return {"width": width}, data
+    groups = tuple(tuple(bits) for _, bits in layout(circuit))
+    if len(counts) < _MANY_KEYS:
+        keys = _keys(circuit.num_clbits, groups)
+        text = "".join([keys[value] for value in counts]).encode("ascii")
+    else:
+        text = _key_text(list(counts), circuit.num_clbits, groups)
+    width = len(text) // len(counts) if counts else 0
+    return {"width": width}, _wire.pack_counts(text, counts.values())
+
+
+def _key_text(values: Sequence[str], size: int, groups: Sequence[Sequence[int]]) -> bytes:
+    """All keys in one, for results with so many outcomes that making each by itself takes seconds."""
+    columns: list[int] = []
+    for group in reversed(groups):
+        columns += [*reversed(group), size]  # behind the last bit stands a space
+    parts = []
+    for start in range(0, len(values), _ROWS):
+        bits = _bits(values[start : start + _ROWS], size)[:, :size]
+        characters = np.full((len(bits), size + 1), ord(" "), dtype=np.uint8)
+        characters[:, :size] = bits + ord("0")
+        parts.append(characters[:, columns[:-1]].tobytes())
+    return b"".join(parts)
 
 
 class _Keys(dict[str, str]):
@@ -71,17 +87,21 @@ def _keys(size: int, groups: tuple[tuple[int, ...], ...]) -> _Keys:
 def memory_entry(circuit: QuantumCircuit, memory: Sequence[str]) -> tuple[dict[str, Any], bytes]:
     """Aer's hexadecimal outcome of each shot as rows of bytes, register by register."""
     groups = layout(circuit)
-    row = (circuit.num_clbits + 7) // 8
-    raw = bytes.fromhex("".join([value[2:].zfill(2 * row) for value in memory]))
-    rows = np.frombuffer(raw, dtype=np.uint8).reshape(len(memory), row)
     parts: list[list[bytes]] = [[] for _ in groups]
     for start in range(0, len(memory), _ROWS):
-        # Columns in ascending bit order: unpacked rows begin with the highest bit.
-        bits = np.unpackbits(rows[start : start + _ROWS], axis=1)[:, ::-1]
+        bits = _bits(memory[start : start + _ROWS], circuit.num_clbits)
         for part, (_, group) in zip(parts, groups, strict=True):
             part.append(_big_endian(bits[:, group]))
     registers = [[name, len(bits)] for name, bits in groups]
     return {"registers": registers}, b"".join(b"".join(part) for part in parts)
+
+
+def _bits(values: Sequence[str], size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """One row a hexadecimal value, one column a bit, bit 0 first; at least `size` columns."""
+    row = (size + 7) // 8
+    raw = bytes.fromhex("".join([value[2:].zfill(2 * row) for value in values]))
+    rows = np.frombuffer(raw, dtype=np.uint8).reshape(len(values), row)
+    return np.unpackbits(rows, axis=1)[:, ::-1]
 
 
 def _big_endian(bits: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

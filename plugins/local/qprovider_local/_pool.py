@@ -144,8 +144,8 @@ class Pool:
                 if slot.process is None or self._run(slot.process, job):
                     break
             self._finish(slot, job, f"The simulation worker could not start: {problem or 'it keeps dying'}")
-            if slot.process is None or not slot.process.alive():
-                problem = self._prepare(slot)
+            if slot.process is not None and not slot.process.alive():
+                problem = self._prepare(slot)  # one that could not even start waits for the next job
         self._drop(slot)
 
     def _prepare(self, slot: _Slot) -> str | None:
@@ -153,17 +153,17 @@ class Pool:
         self._drop(slot)
         try:
             process = WorkerProcess(max_threads=self.max_threads)
-        except OSError as exc:
-            return str(exc)
+        except Exception as exc:  # noqa: BLE001  # this thread must live on, and say what happened
+            return str(exc) or type(exc).__name__
         with self._changed:
             slot.process = process
             if self._closing:
                 process.kill()
         try:
             process.wait_ready()
-        except WorkerDied as exc:
+        except Exception as exc:  # noqa: BLE001  # as above
             self._drop(slot)
-            return str(exc)
+            return str(exc) or type(exc).__name__
         return None
 
     def _drop(self, slot: _Slot) -> None:
@@ -189,6 +189,10 @@ class Pool:
             if not exc.begun and not job.state.final:
                 return False
             self._end(job, JobState.ERROR, f"The simulation worker died: {exc}.")
+            return True
+        except Exception as exc:  # noqa: BLE001  # no memory for the outcomes, for instance: costs this job only
+            process.kill()  # nobody knows what stands in its pipe
+            self._end(job, JobState.ERROR, f"The simulation worker could not be understood: {exc!r}.")
             return True
         job.logs = process.new_log()
         if "error" in reply:

@@ -139,11 +139,9 @@ def unpack_circuits(sizes: Sequence[int], payload: bytes) -> list[QuantumCircuit
 # ------------------------------------------------------------------------------------------------------ counts
 
 
-def pack_counts(counts: dict[str, int]) -> tuple[int, bytes]:
-    """Length of one key (they are equally long), and all keys followed by all numbers."""
-    width = len(next(iter(counts), ""))
-    numbers = array("Q", counts.values())
-    return width, "".join(counts).encode("ascii") + numbers.tobytes()
+def pack_counts(keys: bytes, numbers: Iterable[int]) -> bytes:
+    """All keys, equally long and one behind the other, followed by all numbers."""
+    return keys + array("Q", numbers).tobytes()
 
 
 def unpack_counts(width: int, data: bytes) -> dict[str, int]:
@@ -153,6 +151,6 @@ def unpack_counts(width: int, data: bytes) -> dict[str, int]:
     keys = data[: distinct * width].decode("ascii")
     numbers = array("Q")
     numbers.frombytes(data[distinct * width :])
-    if not width:
+    if not width:  # a circuit without classical bits
         return {"": numbers[0]} if numbers else {}
     return {keys[i * width : (i + 1) * width]: numbers[i] for i in range(distinct)}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 # Aer gives circuit i of a list the seed of the run plus i times this (measured with qiskit-aer 0.18.2).
 _SEED_STEP = 2113
+_KEPT_BYTES = 16 * 1024 * 1024  # of payloads whose circuits stay loaded
 
 
 def main() -> None:
@@ -73,6 +74,7 @@ class Worker:
 
         self.max_threads = max_threads
         self._simulators: dict[str, AerSimulator] = {}
+        self._circuits: dict[bytes, list[QuantumCircuit]] = {}  # by payload, least recently used first
         # The first run of a process loads what later ones find loaded.
         bell = QuantumCircuit(2, 2)
         bell.h(0)
@@ -87,6 +89,16 @@ class Worker:
             self._simulators[method] = AerSimulator(method=method)
         return self._simulators[method]
 
+    def _loaded(self, sizes: Sequence[int], payload: bytes) -> list[QuantumCircuit]:
+        """The circuits of a payload. Iterative algorithms send the same ones again and again."""
+        circuits = self._circuits.pop(payload, None)
+        if circuits is None:
+            circuits = _wire.unpack_circuits(sizes, payload)
+        self._circuits[payload] = circuits
+        while sum(map(len, self._circuits)) > _KEPT_BYTES:
+            del self._circuits[next(iter(self._circuits))]
+        return circuits
+
     def answer(self, task: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         """The outcomes of a job, or why there are none."""
         try:
@@ -95,10 +107,9 @@ class Worker:
             return {"error": f"{type(exc).__name__}: {exc}"}, b""
 
     def _run(self, task: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
-        unique = _wire.unpack_circuits(task["sizes"], payload)
+        unique = self._loaded(task["sizes"], payload)
         circuits = [
-            unique[place].assign_parameters(values) if values else unique[place]
-            for place, _, values in task["pubs"]
+            unique[place].assign_parameters(values) if values else unique[place] for place, _, values in task["pubs"]
         ]
         shots = [number for _, number, _ in task["pubs"]]
         options = {"max_parallel_threads": self.max_threads, **task["options"], "memory": task["memory"]}
@@ -114,9 +125,7 @@ class Worker:
         for start, stop in _runs_of_equal(shots):
             if seed is not None:
                 options["seed_simulator"] = seed + _SEED_STEP * start
-            result = (
-                self._simulator(task["method"]).run(circuits[start:stop], shots=shots[start], **options).result()
-            )
+            result = self._simulator(task["method"]).run(circuits[start:stop], shots=shots[start], **options).result()
             _check(result, start)
             seconds += getattr(result, "time_taken", 0.0)
             for circuit, outcome in zip(circuits[start:stop], result.results, strict=True):

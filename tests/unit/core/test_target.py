@@ -165,8 +165,7 @@ def test_a_generic_backend_through_records_compiles_as_it_does_itself():
     circuit.measure_all()
     for level in range(4):
         ours, theirs = (
-            transpile(circuit, target=t, optimization_level=level, seed_transpiler=5)
-            for t in (target, generic.target)
+            transpile(circuit, target=t, optimization_level=level, seed_transpiler=5) for t in (target, generic.target)
         )
         assert ours.count_ops() == theirs.count_ops()
         assert ours.layout.initial_index_layout() == theirs.layout.initial_index_layout()

@@ -32,9 +32,7 @@ def rows(circuit, outcomes):
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.data())
 def test_registers_are_cut_as_qiskit_cuts_them(sizes, data):
-    circuit = QuantumCircuit(
-        QuantumRegister(1), *(ClassicalRegister(size, f"r{i}") for i, size in enumerate(sizes))
-    )
+    circuit = QuantumCircuit(QuantumRegister(1), *(ClassicalRegister(size, f"r{i}") for i, size in enumerate(sizes)))
     total = sum(sizes)
     values = data.draw(st.lists(st.integers(0, 2**total - 1), min_size=1, max_size=5, unique=True))
     header = {"creg_sizes": [[f"r{i}", size] for i, size in enumerate(sizes)], "memory_slots": total}
@@ -44,6 +42,18 @@ def test_registers_are_cut_as_qiskit_cuts_them(sizes, data):
     for index, (name, bits, numbers) in enumerate(rows(circuit, values)):
         assert (name, bits) == (f"r{index}", sizes[index])
         assert numbers == [int(text[index], 2) for text in texts]
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.data())
+def test_many_outcomes_get_the_same_keys_as_few(sizes, data):
+    circuit = QuantumCircuit(QuantumRegister(1), *(ClassicalRegister(size) for size in sizes), [Clbit(), Clbit()])
+    most = 2**circuit.num_clbits - 1
+    values = data.draw(st.lists(st.integers(0, most), min_size=1, max_size=9, unique=True))
+    with pytest.MonkeyPatch.context() as patch:
+        few = keys(circuit, values)
+        patch.setattr(_outcomes, "_MANY_KEYS", 0)
+        patch.setattr(_outcomes, "_ROWS", 4)
+        assert keys(circuit, values) == few
 
 
 def test_many_shots_are_unpacked_in_pieces_without_a_seam(monkeypatch):

@@ -26,6 +26,7 @@ from qprovider_core.records import (
     JobState,
     SubmissionOutcome,
 )
+from qprovider_local import _wire
 
 
 def asymmetric() -> QuantumCircuit:
@@ -277,6 +278,22 @@ def test_a_worker_that_cannot_start_is_the_jobs_error(own_local, bell, monkeypat
     assert sum(own_local.counts(bell).values()) == 1000
 
 
+def test_an_answer_that_cannot_be_taken_costs_its_job_only(own_local, bell, monkeypatch):
+    own_local.pid()
+    receive = _wire.receive
+
+    def no_memory(stream):
+        receive(stream)
+        raise MemoryError("too large")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_wire, "receive", no_memory)
+        failed = own_local.wait(own_local.submit(bell))
+    assert failed.state is JobState.ERROR
+    assert "too large" in failed.error
+    assert sum(own_local.counts(bell).values()) == 1000
+
+
 def test_a_worker_whose_imports_fail_says_which(own_local, bell, monkeypatch, tmp_path):
     (tmp_path / "qiskit_aer.py").write_text("raise ImportError('no such thing as Aer')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -379,6 +396,7 @@ def test_other_threads_of_the_process_keep_running_during_a_simulation(local):
     finally:
         over.set()
         heart.join()
-    assert time.perf_counter() - started > 0.2
-    # The simulation takes all cores; a lock held for its length would show as one gap of nearly all the time.
-    assert max(gaps) < 0.15
+    took = time.perf_counter() - started
+    assert took > 0.2
+    # A lock held for the whole simulation would show as one gap of nearly all the time.
+    assert max(gaps) < took / 3

@@ -71,4 +71,6 @@ def test_metadata_that_is_not_json_does_not_keep_a_circuit_from_running():
     )
 )
 def test_counts_come_back_as_they_went(counts):
-    assert _wire.unpack_counts(*_wire.pack_counts(counts)) == counts
+    width = len(next(iter(counts), ""))
+    data = _wire.pack_counts("".join(counts).encode(), counts.values())
+    assert _wire.unpack_counts(width, data) == counts
