@@ -151,8 +151,23 @@ class Account:
                 self._opening = None
             opening.set_exception(exc)
             raise
-        opening.set_result(connection)
-        return connection
+        with self._lock:
+            if not self._closed:
+                opening.set_result(connection)
+                return connection
+        closed = InvalidInputError(f"The account {self.label} was closed while it was being opened.")
+        opening.set_exception(closed)
+        self._release(connection)
+        raise closed
+
+    def _release(self, connection: Any) -> None:
+        if self.supports("qprovider_close_account"):
+            self._vendor.call(
+                "qprovider_close_account",
+                connection=connection,
+                account=self.ref,
+                deadline=Deadline.after(config.timeout_s()),
+            )
 
     # -- backends -----------------------------------------------------------------------------------------
 
@@ -169,10 +184,10 @@ class Account:
             except TimeoutError:
                 if listing.done():
                     raise
-                raise DeadlineError(f"{self.label}: an earlier request for its list has not been answered.") from None
+                raise DeadlineError("an earlier request for its list has not been answered") from None
         try:
             answer = self.call("qprovider_list_backends", deadline=deadline)
-            if answer is None or isinstance(answer, str | bytes | dict):
+            if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | dict):
                 raise PluginError(
                     f"The plugin {self._vendor.plugin_name!r} listed its backends with a "
                     f"{type(answer).__name__}; a list was expected.",
@@ -306,14 +321,9 @@ class Account:
         if was_closed or not opened or not self.supports("qprovider_close_account"):
             return
         assert opening is not None
-        limit = config.timeout_s(None)
+        limit = config.timeout_s()
         deadline = Deadline.after(limit)
-        future = in_background(
-            lambda: self._vendor.call(
-                "qprovider_close_account", connection=opening.result(), account=self.ref, deadline=deadline
-            ),
-            f"{self.label}-close",
-        )
+        future = in_background(lambda: self._release(opening.result()), f"{self.label}-close")
         self._await(future, deadline, limit, "qprovider_close_account")
 
     def __enter__(self) -> Self:

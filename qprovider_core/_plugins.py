@@ -137,21 +137,24 @@ class _Witness:
     def __init__(self) -> None:
         self._frames = threading.local()
         for name in HOOKS:
-            setattr(self, name, hookspecs.hookimpl(wrapper=True, trylast=True)(self._record_call()))
+            setattr(self, name, hookspecs.hookimpl(wrapper=True, trylast=True)(self._recorder(name)))
 
-    def _record_call(self) -> Any:
+    def _recorder(self, hook: str) -> Any:
+        # A list or generator could be emptied by a wrapper: it is given the same tuple that is kept. A connection
+        # is the vendor's own object, whatever its type.
+        copied = hook != "qprovider_open_account"
+
         def record() -> Iterator[Any]:
             frame: _Frame = self._frames.stack[-1]
             frame.entered = True
             try:
                 answer = yield
-                # A list or generator could be emptied by a wrapper: it is given the same tuple that we keep.
-                if isinstance(answer, list | set | Iterator):
+                if copied and isinstance(answer, list | set | Iterator):
                     answer = tuple(answer)
             except BaseException as exc:
                 frame.error = exc
                 raise
-            frame.answer = dict(answer) if isinstance(answer, dict) else answer
+            frame.answer = dict(answer) if copied and isinstance(answer, dict) else answer
             return answer
 
         return record
@@ -539,7 +542,8 @@ class Registry:
 
 def _entry_info(entry: EntryPoint) -> PluginInfo:
     try:
-        told = dict(entry.dist.metadata.items()) if entry.dist else {}
+        metadata: Any = entry.dist.metadata if entry.dist else {}
+        told = dict(metadata.items())
     except Exception:  # noqa: BLE001  an installation without metadata must not hide the other plugins
         told = {}
     return PluginInfo(name=entry.name, distribution=told.get("Name"), version=told.get("Version"))

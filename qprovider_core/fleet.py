@@ -258,7 +258,7 @@ def _listed(
     )
 
 
-def _filtered(found: list[tuple[Any, BackendInfo]], test: Callable[[Any], Any], rejected: Rejections) -> list[Any]:
+def _filtered(found: list[Any], test: Callable[[Any], Any], rejected: Rejections) -> list[Any]:
     """Apply the user's own predicate. One that fails on a backend rejects it, for some report less than others;
     one that fails on every backend is a mistake of its own, and raised."""
     kept = []

@@ -10,7 +10,19 @@ import pytest
 
 from qprovider_core import _plugins, fleet, hookimpl
 from qprovider_core._account import Account
-from qprovider_core.records import BackendInfo, ProviderSpec
+from qprovider_core.records import (
+    BackendConfiguration,
+    BackendInfo,
+    BackendProperties,
+    JobInfo,
+    JobResult,
+    JobState,
+    Measured,
+    ProviderSpec,
+    QubitCalibration,
+    RegisterBits,
+    SamplePubResult,
+)
 
 _SETTINGS = ("QPROVIDER_DATA_DIR", "QPROVIDER_DISABLE_PLUGINS", "QPROVIDER_TIMEOUT")
 
@@ -39,7 +51,12 @@ def build_vendor() -> Callable[..., Any]:
             "list_backends": backends if callable(backends) else lambda: backends,
             **hooks,
         }
-        marked = {f"qprovider_{hook}": hookimpl(f) for hook, f in given.items() if f is not None}
+        # A method cannot be marked; those of `Cloud` are marked where they stand.
+        marked = {
+            f"qprovider_{hook}": f if hasattr(f, "qprovider_impl") else hookimpl(f)
+            for hook, f in given.items()
+            if f is not None
+        }
         return SimpleNamespace(**marked)
 
     return build
@@ -80,3 +97,78 @@ def hang() -> Iterator[Callable[..., None]]:
     wait.entered = entered
     yield wait
     release.set()
+
+
+class Cloud:
+    """A vendor's service in memory: jobs run at once, exactly, on Qiskit's own sampler."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.jobs: dict[str, Any] = {}
+
+    @hookimpl
+    def submit_job(self, request: Any) -> Any:
+        self.requests.append(request)
+        job = JobInfo(
+            id=f"acme-{len(self.requests)}", state=JobState.DONE, backend=request.backend.name, tags=request.tags
+        )
+        self.jobs[job.id] = (job, request)
+        return job
+
+    @hookimpl
+    def get_job(self, job: Any) -> Any:
+        return self.jobs[job.id][0] if job.id in self.jobs else None
+
+    @hookimpl
+    def job_result(self, job: Any) -> Any:
+        from qiskit.primitives import StatevectorSampler
+
+        pubs = []
+        for pub in self.jobs[job.id][1].pubs:
+            done = StatevectorSampler(seed=7).run([(pub.circuit, pub.parameter_values, pub.shots)]).result()[0]
+            registers = [
+                RegisterBits(
+                    name=register.name, num_bits=register.size, data=done.data[register.name].array.tobytes()
+                )
+                for register in pub.circuit.cregs
+            ]
+            pubs.append(SamplePubResult(shots=pub.shots, registers=registers))
+        return JobResult(pubs=pubs)
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture
+def device(account, cloud) -> Callable[..., Any]:
+    """A handle of a five-qubit line whose qubit 4 is faulty and which runs rz, sx, x and directed cx."""
+
+    def make(*, configuration: dict[str, Any] | None = None, info: dict[str, Any] | None = None, **hooks: Any) -> Any:
+        conf = BackendConfiguration(
+            **{
+                "backend_name": "line",
+                "n_qubits": 5,
+                "basis_gates": ("rz", "sx", "x", "cx"),
+                "coupling_map": ((0, 1), (1, 2), (2, 3), (3, 4)),
+                "supported_instructions": ("rz", "sx", "x", "cx", "measure", "reset", "delay", "if_else"),
+                "max_shots": 4000,
+                "max_experiments": 3,
+                **(configuration or {}),
+            }
+        )
+        faulty = {"operational": Measured(0)}
+        qubits = [QubitCalibration(values=faulty if q == 4 else {}) for q in range(conf.n_qubits or 0)]
+        calls: dict[str, Any] = {
+            "backend_configuration": lambda: conf,
+            "backend_properties": lambda: BackendProperties(backend_name="line", qubits=qubits),
+            "submit_job": cloud.submit_job,
+            "get_job": cloud.get_job,
+            "job_result": cloud.job_result,
+            **hooks,
+        }
+        listed = BackendInfo(**{"name": "line", "num_qubits": conf.n_qubits, "operational": True, **(info or {})})
+        return account("acme", [listed], **calls).get_backend("line")
+
+    return make
