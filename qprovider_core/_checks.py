@@ -170,7 +170,7 @@ class _Fit:
         label = _label(circuit, index)
         check_width(self.backend, circuit, index)
         names = _operations(circuit)
-        if not _measures(circuit):
+        if not circuit.num_clbits or "measure" not in names:
             raise CircuitError(
                 f"{label} measures nothing, so it has no counts.",
                 index=index,
@@ -218,21 +218,11 @@ class _Fit:
 def _operations(circuit: QuantumCircuit) -> set[str]:
     """Names of all instructions, those inside blocks of control flow included."""
     names = set(circuit.count_ops())
-    for instruction in circuit.data:
-        for block in getattr(instruction.operation, "blocks", ()):
-            names |= _operations(block)
+    if circuit.has_control_flow_op():
+        for instruction in circuit.data:
+            for block in getattr(instruction.operation, "blocks", ()):
+                names |= _operations(block)
     return names
-
-
-def _measures(circuit: QuantumCircuit) -> bool:
-    """Whether a measurement stands anywhere in it, blocks of control flow included."""
-    if not circuit.num_clbits:
-        return False
-    if "measure" in circuit.count_ops():
-        return True
-    return any(
-        _measures(block) for instruction in circuit.data for block in getattr(instruction.operation, "blocks", ())
-    )
 
 
 # ------------------------------------------------------------------------------------------------- parameters

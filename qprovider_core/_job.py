@@ -58,7 +58,9 @@ _STATUS: Mapping[JobState, JobStatus] = {
     JobState.UNKNOWN: JobStatus.QUEUED,
 }
 _LONGEST_PAUSE_S = 10.0
-_PAUSE_SHARE = 0.05  # of the time waited so far: a job is seen to end at most so much later than it did
+# Of the time waited so far: a job is seen to end at most so much later than it did. A vendor that may be asked every
+# few milliseconds is in this process or near; the others are spared.
+_PAUSE_SHARE, _PAUSE_SHARE_NEAR, _NEAR_S = 0.1, 0.02, 0.05
 _PATIENCE = 8  # connection failures in a row that a wait without a timeout bears
 
 

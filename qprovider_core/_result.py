@@ -68,8 +68,11 @@ class Samples:
     def counts(self) -> dict[str, int]:
         """Bit string, with spaces between registers, to number."""
         if self._pub.counts is not None:
-            found = ((key.replace(" ", ""), number) for key, number in self._pub.counts.items())
-            return {self._spaced(bits): number for bits, number in found if number}
+            found = {key: number for key, number in self._pub.counts.items() if number}
+            first = next(iter(found), "")
+            if first == self._spaced(first.replace(" ", "")):  # they all have the same form
+                return found
+            return {self._spaced(key.replace(" ", "")): number for key, number in found.items()}
         packed = np.packbits(self._rows, axis=1)
         if packed.shape[1] == 0:
             return {"": self.shots} if self.shots else {}
@@ -227,8 +230,11 @@ class LazyResult(Result):
         if isinstance(experiment, int):
             self._get_experiment(experiment)  # raises Qiskit's own error when there is no such experiment
         samples = self._samples[self._position(experiment)]
-        sizes = [[name, size] for name, size in samples.registers]
-        return Counts(samples.counts, creg_sizes=sizes, memory_slots=samples.num_bits)
+        counts = Counts(samples.counts)
+        # Given to its constructor they would make it format anew, one by one, what is in its form already.
+        counts.creg_sizes = [[name, size] for name, size in samples.registers]
+        counts.memory_slots = samples.num_bits
+        return counts
 
     def get_memory(self, experiment: Any = None) -> Any:
         """The bit string of each shot, in order; see Qiskit's `Result`."""

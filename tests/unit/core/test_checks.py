@@ -92,10 +92,10 @@ def test_a_measurement_inside_a_block_counts(device, cloud):
         (measured(1, ("h", 0)), "has the instruction 'h', which acme:line does not have", "Transpile"),
         (measured(2, ("cx", 1, 0)), "acme:line has no cx on qubits 1, 0", "Transpile"),
         (measured(3, ("cx", 0, 2)), "acme:line has no cx on qubits 0, 2", "Transpile"),
-        (measured(5, ("x", 4)), "uses qubit 4, which acme:line reports as faulty", "optimization_level=1"),
-        (measured(5, ("cx", 3, 4)), "uses qubit 4, which acme:line reports as faulty", "initial_layout"),
+        (measured(5, ("x", 4)), "uses qubit 4, which acme:line reports as faulty", "backend.transpile(circuit)"),
+        (measured(5, ("cx", 3, 4)), "uses qubit 4, which acme:line reports as faulty", "backend.transpile(circuit)"),
         (conditional(lambda c: c.h(0)), "has the instruction 'h'", "Transpile"),
-        (conditional(lambda c: c.x(4)), "uses qubit 4", "optimization_level"),
+        (conditional(lambda c: c.x(4)), "uses qubit 4", "backend.transpile(circuit)"),
         (conditional(lambda c: c.cx(2, 1)), "no cx on qubits 2, 1", "Transpile"),
         (measured(1, ("append", Gate("mine", 1, []), [0])), "has the instruction 'mine'", "Transpile"),
     ],
@@ -208,7 +208,7 @@ def test_options_travel_and_none_is_not_given(device, cloud):
 @pytest.mark.parametrize("tags", ["toffoli", [5], [""], 5, ["a", "b", "c"]])
 def test_tags_are_a_list_of_texts_and_not_too_many(tags, device, cloud):
     handle = device(spec=ProviderSpec(name="acme", title="Acme", max_tags=2))
-    with pytest.raises(InvalidInputError, match="tags"):
+    with pytest.raises(InvalidInputError, match="(?i)tags"):
         handle.run(measured(), job_tags=tags)
     handle.run(measured(), job_tags=("a", "b"))
     assert cloud.requests[0].tags == ("a", "b")
