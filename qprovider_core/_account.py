@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from qprovider_core import config
 from qprovider_core._concurrency import Lanes, in_background
-from qprovider_core._plugins import Provider
+from qprovider_core._provider import Provider
+from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount
-from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, QProviderError
+from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError
 from qprovider_core.records import (
     AccountInfo,
     BackendConfiguration,
@@ -22,7 +23,6 @@ from qprovider_core.records import (
     BackendStatus,
     Deadline,
 )
-from qprovider_core.secret import scrub
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
@@ -252,14 +252,10 @@ class Account:
         self, name: str | None = None, *, filters: Callable[[Any], Any] | None = None, **criteria: Any
     ) -> BackendList[Backend]:
         """Handles of this account's backends that satisfy the criteria; see `qprovider_core.backends`."""
-        from qprovider_core.fleet import query_handles  # late: the fleet imports this module
-
         return query_handles([self], name=name, filters=filters, **criteria)
 
     def list_backends(self, name: str | None = None, **criteria: Any) -> BackendList[BackendInfo]:
         """The same as records; see `qprovider_core.list_backends`."""
-        from qprovider_core.fleet import query_records  # late: the fleet imports this module
-
         return query_records([self], name=name, **criteria)
 
     def get_backend(self, name: str, instance: str | None = None) -> Backend:
@@ -268,14 +264,10 @@ class Account:
         Raises:
             UnknownBackendError: This account lists none; near matches are named.
         """
-        from qprovider_core.fleet import open_backend  # late: the fleet imports this module
-
         return open_backend([self], name, instance=instance)
 
     def least_busy(self, backends: Iterable[Any] | None = None, **criteria: Any) -> Any:
         """The least busy of `backends`, or of this account's that satisfy the criteria."""
-        from qprovider_core.fleet import choose_least_busy  # late: the fleet imports this module
-
         return choose_least_busy([self], backends, **criteria)
 
     def jobs(self, **query: Any) -> JobList[Job]:
@@ -334,12 +326,3 @@ class Account:
 
     def __repr__(self) -> str:
         return f"<Account {self.label} from {self.source}>"
-
-
-def failure_text(exc: BaseException) -> str:
-    """An error as one line beside an answer."""
-    if isinstance(exc, QProviderError):
-        text = " ".join(part for part in (exc.what, exc.why) if part)
-    else:
-        text = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-    return scrub(" ".join(text.split()))

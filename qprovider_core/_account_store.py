@@ -143,9 +143,7 @@ class AccountStore:
             if set_as_default or (set_as_default is None and not accounts):
                 default = name
             stale = [
-                field
-                for field in accounts.get(name, {}).get("keyring", ())
-                if field not in entry.get("keyring", ())
+                field for field in accounts.get(name, {}).get("keyring", ()) if field not in entry.get("keyring", ())
             ]
             accounts[name] = entry
             if default is not None:

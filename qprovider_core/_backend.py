@@ -16,7 +16,7 @@ from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
 from qprovider_core import config
-from qprovider_core._account import Account, failure_text
+from qprovider_core._account import Account
 from qprovider_core._checks import (
     check_width,
     checked_circuits,
@@ -37,6 +37,7 @@ from qprovider_core.errors import (
     PluginError,
     TransportError,
     UnknownBackendError,
+    failure_text,
 )
 from qprovider_core.query import UNFETCHED, View
 from qprovider_core.records import (

@@ -102,9 +102,7 @@ def check_names(spec: ProviderSpec, fields: Mapping[str, object]) -> None:
     for name in fields:
         if name not in known:
             why = None if known else f"{spec.title} needs no credentials."
-            raise UnknownOptionError(
-                name, known, what=f"An account of {spec.title} has no field {name!r}.", why=why
-            )
+            raise UnknownOptionError(name, known, what=f"An account of {spec.title} has no field {name!r}.", why=why)
 
 
 def environment_fields(spec: ProviderSpec) -> tuple[dict[str, str], dict[str, str]]:

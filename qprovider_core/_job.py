@@ -14,7 +14,7 @@ import attrs
 from qiskit.providers import JobStatus, JobV1
 
 from qprovider_core import config
-from qprovider_core._account import Account, failure_text
+from qprovider_core._account import Account
 from qprovider_core._checks import checked_options, checked_tags
 from qprovider_core._lists import JobList, QueryError
 from qprovider_core._result import LazyResult, check_result
@@ -28,6 +28,7 @@ from qprovider_core.errors import (
     ResultError,
     TransportError,
     UnknownJobError,
+    failure_text,
 )
 from qprovider_core.records import (
     BackendProperties,
@@ -269,6 +270,8 @@ class Job(JobV1):
 
     def update_tags(self, tags: Iterable[str]) -> None:
         """Replace the tags."""
+        if tags is None:  # not given, elsewhere; here it would take all of them away
+            raise InvalidInputError("Tags are a list of texts, not None.", hint="Give [] to take them all away.")
         checked = checked_tags(tags, self._account.spec.max_tags)
         self._account.ask("qprovider_update_job_tags", job=self.ref, tags=checked)
         self.info = attrs.evolve(self.info, tags=checked)

@@ -13,19 +13,21 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from qprovider_core import config
-from qprovider_core._account import Account, failure_text
 from qprovider_core._concurrency import in_background
 from qprovider_core._lists import QueryError
 from qprovider_core.attributes import FACET_HOOKS
-from qprovider_core.errors import QProviderError
+from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.query import BackendQuery, Rejections, View, sift, sift_views
 from qprovider_core.records import BackendInfo, Deadline
 from qprovider_core.selection import RUNS
+
+if TYPE_CHECKING:
+    from qprovider_core._account import Account
 
 # A lane that is fetching facets ends itself at its deadline; this is how long its answer may take to arrive.
 _GRACE_S = 0.05

@@ -7,38 +7,26 @@ vendor ever sees another's connection. A plugin that cannot be used is left out 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from types import CodeType, FunctionType, TracebackType
+from types import FunctionType
 from typing import Any, Literal, TypeVar
 
 import attrs
 import pluggy
 
-from qprovider_core import config, hookspecs
+from qprovider_core import config
 from qprovider_core._concurrency import in_background
+from qprovider_core._provider import HOOKS, Provider, describe, make_manager
 from qprovider_core.errors import (
     DeadlineError,
     PluginError,
     QProviderError,
-    TransportError,
     UnknownProviderError,
-    UnsupportedError,
-    VetoError,
 )
 from qprovider_core.records import (
-    AccountInfo,
-    BackendConfiguration,
-    BackendProperties,
-    BackendStatus,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobResult,
     ProviderSpec,
-    SessionInfo,
-    Submission,
 )
 from qprovider_core.records._base import Record
 from qprovider_core.secret import get_logger
@@ -46,54 +34,8 @@ from qprovider_core.secret import get_logger
 _log = get_logger("qprovider.plugins")
 
 ENTRY_POINT_GROUP = "qprovider"
-HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("qprovider_"))
 _LOAD_TIMEOUT_S = 20.0
 _ANNOUNCE = "qprovider_provider"
-
-# What a hook answers, where one type will do; the core checks it at the border.
-_ANSWERS: Mapping[str, type] = {
-    "qprovider_provider": ProviderSpec,
-    "qprovider_account_info": AccountInfo,
-    "qprovider_close_account": bool,
-    "qprovider_backend_configuration": BackendConfiguration,
-    "qprovider_backend_status": BackendStatus,
-    "qprovider_backend_properties": BackendProperties,
-    "qprovider_submit_job": JobInfo,
-    "qprovider_get_job": JobInfo,
-    "qprovider_job_result": JobResult,
-    "qprovider_cancel_job": bool,
-    "qprovider_list_jobs": JobPage,
-    "qprovider_find_submission": Submission,
-    "qprovider_update_job_tags": bool,
-    "qprovider_delete_job": bool,
-    "qprovider_job_details": JobDetails,
-    "qprovider_open_session": SessionInfo,
-    "qprovider_close_session": bool,
-    "qprovider_session_details": SessionInfo,
-}
-
-# How a missing hook is spoken of.
-_PHRASES: Mapping[str, str] = {
-    "qprovider_open_account": "opening accounts",
-    "qprovider_account_info": "account information",
-    "qprovider_list_backends": "listing backends",
-    "qprovider_backend_configuration": "backend configurations, so its backends cannot be opened",
-    "qprovider_backend_status": "backend status",
-    "qprovider_backend_properties": "calibration data",
-    "qprovider_backend_defaults": "backend defaults",
-    "qprovider_submit_job": "running circuits",
-    "qprovider_get_job": "job status",
-    "qprovider_job_result": "job results",
-    "qprovider_cancel_job": "cancelling jobs",
-    "qprovider_list_jobs": "listing jobs",
-    "qprovider_find_submission": "looking up submissions",
-    "qprovider_update_job_tags": "changing the tags of a job",
-    "qprovider_delete_job": "deleting jobs",
-    "qprovider_job_details": "job details",
-    "qprovider_open_session": "sessions",
-    "qprovider_close_session": "sessions",
-    "qprovider_session_details": "sessions",
-}
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -120,204 +62,6 @@ class PluginInfo(Record):
     hooks: tuple[str, ...] = ()
 
 
-class _Frame:
-    """What happened innermost in one hook call, whatever the wrappers around it made of it."""
-
-    __slots__ = ("answer", "entered", "error")
-
-    def __init__(self) -> None:
-        self.entered = False
-        self.answer: Any = None
-        self.error: BaseException | None = None
-
-
-class _Witness:
-    """The innermost wrapper of every hook. It records the vendor's own answer or error, which then stands."""
-
-    def __init__(self) -> None:
-        self._frames = threading.local()
-        for name in HOOKS:
-            setattr(self, name, hookspecs.hookimpl(wrapper=True, trylast=True)(self._recorder(name)))
-
-    def _recorder(self, hook: str) -> Any:
-        # A list or generator could be emptied by a wrapper: it is given the same tuple that is kept. A connection
-        # is the vendor's own object, whatever its type.
-        copied = hook != "qprovider_open_account"
-
-        def record() -> Iterator[Any]:
-            frame: _Frame = self._frames.stack[-1]
-            frame.entered = True
-            try:
-                answer = yield
-                if copied and isinstance(answer, list | set | Iterator):
-                    answer = tuple(answer)
-            except BaseException as exc:
-                frame.error = exc
-                raise
-            frame.answer = dict(answer) if copied and isinstance(answer, dict) else answer
-            return answer
-
-        return record
-
-    def push(self) -> _Frame:
-        if not hasattr(self._frames, "stack"):
-            self._frames.stack = []
-        frame = _Frame()
-        self._frames.stack.append(frame)
-        return frame
-
-    def pop(self) -> None:
-        self._frames.stack.pop()
-
-
-def _manager(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    for name, plugin in plugins:
-        manager.register(plugin, name=name)
-        manager.check_pending()  # a misspelt or too new hook shows here
-    return manager
-
-
-class Provider:
-    """One vendor: its announcement, and its hooks with the cross-cutting plugins around them."""
-
-    def __init__(self, name: str, plugin: object, spec: ProviderSpec, hooks: frozenset[str]) -> None:
-        self.plugin_name = name
-        self.spec = spec
-        self.capabilities = hooks
-        self._plugin = plugin
-        self._wiring: tuple[pluggy.PluginManager, _Witness, dict[CodeType, str]] | None = None
-
-    def wire(self, cross_cutting: Iterable[tuple[str, object]]) -> None:
-        """Put the vendor and the cross-cutting plugins into a new manager. Calls under way keep the old one."""
-        plugins = [(self.plugin_name, self._plugin), *cross_cutting]
-        witness = _Witness()
-        # The last wrapper registered "trylast" is the innermost one.
-        manager = _manager([*plugins, ("qprovider witness", witness)])
-        owners = {
-            impl.function.__code__: impl.plugin_name
-            for hook in HOOKS
-            for impl in getattr(manager.hook, hook).get_hookimpls()
-            if hasattr(impl.function, "__code__") and impl.plugin is not witness
-        }
-        self._wiring = (manager, witness, owners)
-
-    def supports(self, hook: str) -> bool:
-        """Whether the vendor itself implements the hook."""
-        return hook in self.capabilities
-
-    def require(self, hook: str) -> None:
-        """Raise `UnsupportedError` unless the vendor implements the hook."""
-        if hook not in self.capabilities:
-            phrase = _PHRASES.get(hook, hook)
-            raise UnsupportedError(
-                f"{self.spec.title} does not offer {phrase}.",
-                why=f"Its plugin {self.plugin_name!r} has no hook {hook}.",
-                hint="A newer version of the plugin may have it; see `qprovider plugins`.",
-                capability=hook.removeprefix("qprovider_"),
-                plugin=self.plugin_name,
-                hook=hook,
-            )
-
-    def call(self, hook: str, **arguments: Any) -> Any:
-        """Call a hook and return the vendor's answer, checked for its type; None when it gave none.
-
-        Raises:
-            VetoError: A cross-cutting plugin refused the call; the vendor was not called.
-            QProviderError: The vendor's own, as it raised it.
-            TransportError: The vendor's plugin raised a connection error or ran into a time limit.
-            PluginError: The vendor's plugin raised anything else, or answered with a wrong type.
-        """
-        assert self._wiring is not None
-        manager, witness, owners = self._wiring
-        frame = witness.push()
-        outer: BaseException | None = None
-        try:
-            getattr(manager.hook, hook)(**arguments)
-        except BaseException as exc:
-            if isinstance(exc, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-                raise  # the user's own: no other thread gets the signal
-            outer = exc
-        finally:
-            witness.pop()
-        if not frame.entered:
-            raise self._veto(hook, outer, owners) from outer
-        if isinstance(frame.error, QProviderError):
-            raise frame.error
-        if frame.error is not None:
-            raise self._translate(hook, frame.error, owners) from frame.error
-        if outer is not None:
-            _log.warning(
-                "plugin %r raised %s after %s had answered %s; the answer stands",
-                _owner(outer.__traceback__, owners) or "(unknown)",
-                _describe(outer),
-                self.spec.name,
-                hook,
-            )
-        return self._checked(hook, frame.answer)
-
-    def _veto(self, hook: str, exc: BaseException | None, owners: Mapping[CodeType, str]) -> QProviderError:
-        by = _owner(exc.__traceback__ if exc else None, owners) or "(unknown)"
-        reason = _describe(exc)
-        if isinstance(exc, RuntimeError) and "did not yield" in str(exc):
-            reason = "its wrapper did not let the call through, which a wrapper must"
-            by = _named_in(str(exc), owners) or by
-        return VetoError(
-            f"Plugin {by!r} refused {hook} for {self.spec.name}: {reason}.",
-            plugin=by,
-            hook=hook,
-            hint=f"Leave it out with QPROVIDER_DISABLE_PLUGINS={by} if that is not wanted.",
-        )
-
-    def _translate(self, hook: str, exc: BaseException, owners: Mapping[CodeType, str]) -> QProviderError:
-        if isinstance(exc, ConnectionError | TimeoutError):
-            return TransportError(f"{self.spec.title} could not be reached: {_describe(exc)}.")
-        by = _owner(exc.__traceback__, owners) or self.plugin_name  # a replayer answers in the vendor's place
-        return PluginError(
-            f"The plugin {by!r} failed in {hook}: {_describe(exc)}.",
-            plugin=by,
-            hook=hook,
-            hint="This is a fault of the plugin: report it to its authors.",
-        )
-
-    def _checked(self, hook: str, answer: Any) -> Any:
-        expected = _ANSWERS.get(hook)
-        if answer is None or expected is None or isinstance(answer, expected):
-            return answer
-        raise PluginError(
-            f"The plugin {self.plugin_name!r} answered {hook} with a {type(answer).__name__}; "
-            f"a {expected.__name__} was expected.",
-            plugin=self.plugin_name,
-            hook=hook,
-            hint="This is a fault of the plugin: report it to its authors.",
-        )
-
-
-def _describe(exc: BaseException | None) -> str:
-    if exc is None:
-        return "no reason given"
-    text = " ".join(str(exc.what if isinstance(exc, QProviderError) else exc).split())
-    return f"{type(exc).__name__}: {text}".rstrip(".") if text else type(exc).__name__
-
-
-def _owner(traceback: TracebackType | None, owners: Mapping[CodeType, str]) -> str | None:
-    """The plugin whose hook function is innermost in a traceback."""
-    found = None
-    while traceback is not None:
-        found = owners.get(traceback.tb_frame.f_code, found)
-        traceback = traceback.tb_next
-    return found
-
-
-def _named_in(text: str, owners: Mapping[CodeType, str]) -> str | None:
-    """pluggy names the function that broke the protocol by file and line only."""
-    for code, name in owners.items():
-        if f"{code.co_filename}:{code.co_firstlineno}" in text:
-            return name
-    return None
-
-
 @attrs.frozen
 class _Loaded:
     """A plugin that passed every check made on it alone."""
@@ -337,7 +81,7 @@ def _examine(name: str, plugin: object, info: PluginInfo) -> _Loaded:
     """Check a plugin by itself: wrong arguments, unknown hooks, forgotten marks."""
     if isinstance(plugin, type) and any(isinstance(vars(plugin).get(h), FunctionType) for h in HOOKS):
         raise PluginError("it is a class, whose hooks need an instance", hint=f"Give {plugin.__name__}().")
-    manager = _manager([(name, plugin)])
+    manager = make_manager([(name, plugin)])
     hooks: set[str] = set()
     wrappers: set[str] = set()
     for hook in HOOKS:
@@ -551,7 +295,7 @@ def _entry_info(entry: EntryPoint) -> PluginInfo:
 
 def _reason(exc: BaseException | None) -> str:
     """Why a plugin is left out, as the end of a sentence."""
-    return exc.what.rstrip(".") if isinstance(exc, QProviderError) else _describe(exc)
+    return exc.what.rstrip(".") if isinstance(exc, QProviderError) else describe(exc)
 
 
 _T = TypeVar("_T")

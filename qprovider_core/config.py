@@ -99,8 +99,7 @@ def settings(*, timeout: float | None = None) -> tuple[Setting, ...]:
         ("disabled plugins", DISABLE_PLUGINS, plugin_blocklist()),
     )
     found = [
-        Setting(name=name, value=value, source=_source(setting_variable))
-        for name, setting_variable, value in answers
+        Setting(name=name, value=value, source=_source(setting_variable)) for name, setting_variable, value in answers
     ]
     source = "argument" if timeout is not None else _source(TIMEOUT)
     return (*found, Setting(name="timeout_s", value=timeout_s(timeout), source=source))

@@ -57,6 +57,15 @@ class QProviderError(Exception):
         return "\n".join(part for part in (self.what, self.why, self.hint) if part)
 
 
+def failure_text(exc: BaseException) -> str:
+    """An error as one line beside an answer."""
+    if isinstance(exc, QProviderError):
+        text = " ".join(part for part in (exc.what, exc.why) if part)
+    else:
+        text = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    return scrub(" ".join(text.split()))
+
+
 class ConfigurationError(QProviderError):
     """A setting, an environment variable or the accounts file is wrong."""
 

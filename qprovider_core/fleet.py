@@ -6,31 +6,27 @@ An answer is never all or nothing: what came in time is in the list, the rest is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from qprovider_core import config
-from qprovider_core._account import Account, failure_text
-from qprovider_core._lanes import Answer, ask, query_error, with_several
+from qprovider_core._account import Account
+from qprovider_core._lanes import query_error, with_several
 from qprovider_core._lists import BackendList, QueryError
-from qprovider_core._plugins import Provider, registry
+from qprovider_core._plugins import registry
+from qprovider_core._provider import Provider
+from qprovider_core._queries import Party, choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount, resolve_account, resolve_all, resolve_unsaved
 from qprovider_core.errors import (
     InvalidInputError,
     NoAccountError,
     QProviderError,
     UnknownAccountError,
-    UnknownBackendError,
     UnknownProviderError,
-    near_matches,
+    failure_text,
 )
-from qprovider_core.query import BackendQuery, Rejections, View, is_pattern, wildcard
+from qprovider_core.query import is_pattern, wildcard
 from qprovider_core.records import BackendInfo
 from qprovider_core.secret import get_logger
-from qprovider_core.selection import least_busy_info, nothing_runs, pick
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
@@ -38,16 +34,6 @@ if TYPE_CHECKING:
 _log = get_logger("qprovider.fleet")
 
 # ------------------------------------------------------------------------------------------- who is asked
-
-
-@attrs.frozen
-class _Party:
-    """The accounts that a query asks, and what is to be said about those that it cannot ask."""
-
-    accounts: tuple[Account, ...]
-    errors: tuple[QueryError, ...] = ()
-    notes: tuple[str, ...] = ()
-    several: frozenset[str] = frozenset()
 
 
 class Fleet:
@@ -68,7 +54,7 @@ class Fleet:
             self._accounts[key] = (vendor, resolved, account)
             return account
 
-    def party(self, provider: str | Iterable[str] | None = None, account: str | Iterable[str] | None = None) -> _Party:
+    def party(self, provider: str | Iterable[str] | None = None, account: str | Iterable[str] | None = None) -> Party:
         """The accounts of these providers and of these names; all when not given.
 
         Raises:
@@ -92,7 +78,7 @@ class Fleet:
         several = with_several(accounts)
         if account is not None:
             accounts = _named(accounts, account)
-        return _Party(tuple(accounts), tuple(errors), tuple(notes), several)
+        return Party(tuple(accounts), tuple(errors), tuple(notes), several)
 
     def close(self) -> None:
         """Close every account that was opened."""
@@ -179,128 +165,6 @@ _fleet = Fleet()
 def fleet() -> Fleet:
     """The fleet of this process."""
     return _fleet
-
-
-# ------------------------------------------------------------------------------------- answers as lists
-
-
-def _prepare(accounts: Iterable[Account], name: Any, where: str | None, criteria: dict[str, Any]) -> BackendQuery:
-    extra_fields = {field for account in accounts for field in account.spec.extra_fields}
-    return BackendQuery.build(where=where, extra_fields=extra_fields, name=name, **criteria)
-
-
-def _check_filters(test: Any) -> None:
-    if test is not None and not callable(test):
-        raise InvalidInputError(
-            f"filters takes a function of one backend, not {test!r}.",
-            hint="Write filters=lambda backend: backend.num_qubits > 5.",
-        )
-
-
-def _split(criteria: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `ask` out of a user's."""
-    return {key: criteria.pop(key, None) for key in ("timeout", "vendor_timeout")}
-
-
-def query_records(
-    accounts: Sequence[Account],
-    *,
-    name: Any = None,
-    where: str | None = None,
-    filters: Callable[[BackendInfo], Any] | None = None,
-    party: _Party | None = None,
-    refresh: bool = False,
-    **criteria: Any,
-) -> BackendList[BackendInfo]:
-    """The records of these accounts' backends that satisfy the criteria."""
-    limits = _split(criteria)
-    _check_filters(filters)
-    query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, several=party.several if party else None, **limits)
-    return _listed([view.info for _, view in answer.found()], answer, query, filters, party)
-
-
-def query_handles(
-    accounts: Sequence[Account],
-    *,
-    name: Any = None,
-    where: str | None = None,
-    filters: Callable[[Any], Any] | None = None,
-    party: _Party | None = None,
-    refresh: bool = False,
-    **criteria: Any,
-) -> BackendList[Backend]:
-    """Handles of these accounts' backends that satisfy the criteria."""
-    limits = _split(criteria)
-    _check_filters(filters)
-    query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, several=party.several if party else None, **limits)
-    handles, broken = _handles(answer)
-    answer = attrs.evolve(answer, errors=(*answer.errors, *broken))
-    return _listed(handles, answer, query, filters, party)
-
-
-def _listed(
-    found: list[Any],
-    answer: Answer,
-    query: BackendQuery,
-    filters: Callable[[Any], Any] | None,
-    party: _Party | None,
-) -> BackendList[Any]:
-    return BackendList(
-        found if filters is None else _filtered(found, filters, answer.rejected),
-        errors=[*(party.errors if party else ()), *answer.errors],
-        notes=party.notes if party else (),
-        as_of=answer.as_of,
-        rejected=answer.rejected,
-        requests=answer.requests,
-        query=str(query),
-    )
-
-
-def _filtered(found: list[Any], test: Callable[[Any], Any], rejected: Rejections) -> list[Any]:
-    """Apply the user's own predicate. One that fails on a backend rejects it, for some report less than others;
-    one that fails on every backend is a mistake of its own, and raised."""
-    kept = []
-    failures: list[Exception] = []
-    for item in found:
-        info = item if isinstance(item, BackendInfo) else item.info
-        try:
-            passed = test(item)
-        except Exception as exc:  # noqa: BLE001  the user's own function may raise anything
-            failures.append(exc)
-            rejected.add(f"the filter raised {failure_text(exc)}", "", [info])
-            continue
-        if passed:
-            kept.append(item)
-        else:
-            rejected.add("the filter said no", "", [info])
-    if failures and len(failures) == len(found):
-        raise InvalidInputError(
-            f"The filter failed on every backend: {failure_text(failures[0])}.",
-            hint="Correct the function given as filters=.",
-        ) from failures[0]
-    return kept
-
-
-def _handles(answer: Answer) -> tuple[list[Backend], list[QueryError]]:
-    """Handles of all that were found. A vendor whose own class cannot be used costs its backends only."""
-    handles: list[Backend] = []
-    broken: dict[int, QueryError] = {}
-    for account, view in answer.found():
-        if id(account) in broken:
-            continue
-        try:
-            handles.append(_handle(account, view, answer.as_of))
-        except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything
-            broken[id(account)] = query_error(account.provider, account.name, exc)
-    return handles, list(broken.values())
-
-
-def _handle(account: Account, view: View, as_of: datetime) -> Backend:
-    from qprovider_core._backend import make_backend  # late: handles need Qiskit
-
-    return make_backend(account, view, as_of)
 
 
 # ----------------------------------------------------------------------------------------- what users call
@@ -398,59 +262,6 @@ def least_busy(
     return choose_least_busy(party.accounts, None, party=party, **criteria)
 
 
-def choose_least_busy(
-    accounts: Sequence[Account],
-    backends: Iterable[Any] | None,
-    *,
-    name: Any = None,
-    where: str | None = None,
-    filters: Callable[[Any], Any] | None = None,
-    party: _Party | None = None,
-    refresh: bool = False,
-    **criteria: Any,
-) -> Any:
-    """See `least_busy`; among these accounts."""
-    limits = _split(criteria)
-    if backends is not None:
-        if any(given is not None for given in (name, where, filters, *criteria.values())):
-            raise InvalidInputError(
-                "least_busy takes a list of backends or criteria, not both.",
-                hint="Filter first: least_busy(backends(min_num_qubits=5)).",
-            )
-        return _least_busy_of(backends, **limits)
-    _check_filters(filters)
-    query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, running=True, several=party.several if party else None, **limits)
-    found = list(answer.found())
-    if filters is not None and found:
-        handles = [_handle(account, view, answer.as_of) for account, view in found]
-        kept = {id(handle) for handle in _filtered(handles, filters, answer.rejected)}
-        found = [pair for pair, handle in zip(found, handles, strict=True) if id(handle) in kept]
-    if not found:
-        errors = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
-        raise nothing_runs({one.name: one.reason for one in answer.rejected}, errors)
-    best = pick([view for _, view in found])
-    account = next(account for account, view in found if view is best)
-    return _handle(account, best, answer.as_of)
-
-
-def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeout: float | None) -> Any:
-    """Among a list of records, of handles, or of any objects with a name and a `status()`."""
-    if not isinstance(backends, Iterable):
-        raise InvalidInputError(
-            f"least_busy takes a list of backends, not {backends!r}.", hint="Pass a list from backends(…)."
-        )
-    items = list(backends)
-    if not items and isinstance(backends, BackendList):  # it knows why it is empty
-        raise nothing_runs({one.name: one.reason for one in backends.rejected}, map(str, backends.errors))
-    records = [item for item in items if isinstance(item, BackendInfo)]
-    if len(records) == len(items):
-        return least_busy_info(records)
-    from qprovider_core._backend import least_busy_handle  # late: handles need Qiskit
-
-    return least_busy_handle(items, config.timeout_s(timeout if vendor_timeout is None else vendor_timeout))
-
-
 def get_backend(name: str, *, timeout: float | None = None, instance: str | None = None) -> Backend:
     """Open the backend of that name: ``provider:name``, with ``account/`` in front or ``@instance`` behind where
     that is needed. A bare name works while it is unique.
@@ -478,52 +289,6 @@ def _parse_name(name: str) -> tuple[str | None, str | None, str]:
     if colon and provider.isidentifier() and rest and ":" not in rest:
         registry().provider(provider)  # raises, with near matches
     return None, None, name
-
-
-def open_backend(
-    accounts: Sequence[Account],
-    name: str,
-    *,
-    instance: str | None = None,
-    party: _Party | None = None,
-    timeout: float | None = None,
-) -> Backend:
-    """The one backend of that name among these accounts, with its configuration fetched."""
-    answer = ask(accounts, BackendQuery(), timeout=timeout, several=party.several if party else None)
-    matches = _matching(answer.found(), name, instance)
-    if not matches and instance is None and "@" in name:
-        bare, _, instance = name.rpartition("@")
-        matches = _matching(answer.found(), bare, instance)
-    problems = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
-    if len(matches) == 1:
-        account, view = matches[0]
-        handle = _handle(account, view, answer.as_of)
-        handle.configuration()
-        return handle
-    if matches:
-        choices = [view.info.full_name for _, view in matches]
-        raise UnknownBackendError(
-            name,
-            choices,
-            what=f"Several backends are called {name!r}.",
-            hint="Say which one: " + ", ".join(choices),
-        )
-    full_names = {view.info.name: view.info.full_name for _, view in answer.found()}
-    close = [full_names[bare] for bare in near_matches(name, full_names)]
-    raise UnknownBackendError(
-        name,
-        full_names.values(),
-        why="\n".join(problems) or None,
-        hint=f"Did you mean {' or '.join(close)}?" if close else None,
-    )
-
-
-def _matching(found: Iterable[tuple[Account, View]], name: str, instance: str | None) -> list[tuple[Account, View]]:
-    return [
-        (account, view)
-        for account, view in found
-        if view.info.name == name and (instance is None or view.info.instance == instance)
-    ]
 
 
 def open_account(provider: str, name: str | None = None, **fields: Any) -> Account:

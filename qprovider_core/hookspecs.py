@@ -96,9 +96,7 @@ def qprovider_close_account(connection: Any, account: AccountRef, deadline: Dead
 
 
 @hookspec(firstresult=True)
-def qprovider_list_backends(
-    connection: Any, account: AccountRef, deadline: Deadline
-) -> Sequence[BackendInfo] | None:
+def qprovider_list_backends(connection: Any, account: AccountRef, deadline: Deadline) -> Sequence[BackendInfo] | None:
     """List the backends that this account may use.
 
     Called once a query. One cheap call to the vendor: leave a field None rather than ask again for each
@@ -172,16 +170,12 @@ def qprovider_cancel_job(connection: Any, job: JobRef, account: AccountRef, dead
 
 
 @hookspec(firstresult=True)
-def qprovider_list_jobs(
-    connection: Any, query: JobQuery, account: AccountRef, deadline: Deadline
-) -> JobPage | None:
+def qprovider_list_jobs(connection: Any, query: JobQuery, account: AccountRef, deadline: Deadline) -> JobPage | None:
     """One page of jobs, newest first. What the vendor cannot filter, filter here."""
 
 
 @hookspec(firstresult=True)
-def qprovider_find_submission(
-    connection: Any, key: str, account: AccountRef, deadline: Deadline
-) -> Submission | None:
+def qprovider_find_submission(connection: Any, key: str, account: AccountRef, deadline: Deadline) -> Submission | None:
     """Whether the submission with this key (`JobRequest.key`) arrived: FOUND with the job, ABSENT, or UNKNOWN
     when the vendor cannot tell."""
 
@@ -199,9 +193,7 @@ def qprovider_delete_job(connection: Any, job: JobRef, account: AccountRef, dead
 
 
 @hookspec(firstresult=True)
-def qprovider_job_details(
-    connection: Any, job: JobRef, account: AccountRef, deadline: Deadline
-) -> JobDetails | None:
+def qprovider_job_details(connection: Any, job: JobRef, account: AccountRef, deadline: Deadline) -> JobDetails | None:
     """What else the vendor keeps: logs, metrics, inputs, times of steps."""
 
 

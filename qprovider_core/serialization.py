@@ -117,9 +117,7 @@ def converter() -> Converter:
     conv.register_unstructure_hook_func(_is_tuple, lambda items: [conv.unstructure(item) for item in items])
     conv.register_structure_hook_func(
         lambda t: t == SamplePubResult | EstimatePubResult,
-        _only_objects(
-            lambda value, _: conv.structure(value, EstimatePubResult if "evs" in value else SamplePubResult)
-        ),
+        _only_objects(lambda value, _: conv.structure(value, EstimatePubResult if "evs" in value else SamplePubResult)),
     )
     conv.register_structure_hook_factory(_is_mapping, _mapping_factory)
     conv.register_structure_hook_factory(_is_record, _record_factory)

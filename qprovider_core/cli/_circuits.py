@@ -17,9 +17,7 @@ _QPY_MAGIC = b"QISKIT"
 _COMMENTS = re.compile(r"\s+|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _HEADER = re.compile(r"OPENQASM\s+(\d+)(?:\.\d+)?\s*;")
 # Every parser below counts lines from 1 and columns from 0, and says so in one of these ways.
-_PLACE = re.compile(
-    r"(?:(?P<file>[^\n]*?):)?(?:line |L)?(?P<line>\d+)[,:]C?(?P<column>\d+):? (?P<what>.*)", re.DOTALL
-)
+_PLACE = re.compile(r"(?:(?P<file>[^\n]*?):)?(?:line |L)?(?P<line>\d+)[,:]C?(?P<column>\d+):? (?P<what>.*)", re.DOTALL)
 _WIDEST_LINE = 100
 
 

@@ -114,9 +114,7 @@ def _say_rich_table(titles: Sequence[str], cells: list[list[str]], flush_right: 
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for i, title in enumerate(titles):
-        table.add_column(
-            title, justify="right" if title in flush_right else "left", overflow="fold", no_wrap=i == 0
-        )
+        table.add_column(title, justify="right" if title in flush_right else "left", overflow="fold", no_wrap=i == 0)
     for line in cells:
         table.add_row(*map(Text, line))  # a Text is taken as it is: no markup, no emoji
     Console(file=sys.stdout, markup=False, highlight=False, emoji=False).print(table)

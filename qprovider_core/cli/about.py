@@ -25,10 +25,7 @@ def command() -> None:
     say_facts(
         [
             ("qprovider", qp.__version__),
-            *(
-                (name, installed(name) or "not installed")
-                for name in ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
-            ),
+            *((name, installed(name) or "not installed") for name in ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")),
             *((name, installed(name)) for name in ("attrs", "cattrs", "click", "pluggy", "requests", "rich")),
             ("python", f"{platform.python_implementation()} {platform.python_version()}"),
             ("platform", platform.platform()),

@@ -22,9 +22,7 @@ _CSV_FIELDS = (
 
 @click.command()
 @click.argument("pattern", metavar="[NAME-PATTERN]", required=False)
-@click.option(
-    "--provider", "-p", multiple=True, shell_complete=provider_names, help="Only this one; may be repeated."
-)
+@click.option("--provider", "-p", multiple=True, shell_complete=provider_names, help="Only this one; may be repeated.")
 @click.option("--where", "-w", metavar="EXPR", help="Criteria, such as 'num_qubits >= 20 and not simulator'.")
 @click.option("--min-qubits", type=click.IntRange(min=0), metavar="N", help="At least so many qubits.")
 @click.option("--simulator/--no-simulator", default=None, help="Only simulators, or only devices.")
@@ -101,9 +99,7 @@ def tell_errors(listed: BackendList[Any]) -> None:
 def _say_table(listed: BackendList[BackendInfo]) -> None:
     if not listed:
         looked = len(listed.rejected)
-        tell(
-            f"No backend matches; {looked} looked at. See why: add --explain." if looked else "There is no backend."
-        )
+        tell(f"No backend matches; {looked} looked at. See why: add --explain." if looked else "There is no backend.")
         return
     from qprovider_core._tables import kind_word, status_word  # late: help needs no core
 

@@ -61,8 +61,7 @@ def command(
                 "job_id": job.job_id(),
                 "shots": shots,
                 "results": [
-                    {"circuit": circuit.name, "counts": found}
-                    for circuit, found in zip(circuits, counts, strict=True)
+                    {"circuit": circuit.name, "counts": found} for circuit, found in zip(circuits, counts, strict=True)
                 ],
             }
         )

@@ -78,8 +78,8 @@ def vendor(isolated, build_vendor) -> Callable[..., Any]:
 def account(vendor) -> Callable[..., Account]:
     """Registers such a vendor and gives its account."""
 
-    def make(name: str = "acme", backends: Any = (BackendInfo(name="one"),), **hooks: Any) -> Account:
-        vendor(name, backends, **hooks)
+    def make(name: str = "acme", backends: Any = None, **hooks: Any) -> Account:
+        vendor(name, [BackendInfo(name="one")] if backends is None else backends, **hooks)
         return fleet.fleet().party(name).accounts[0]
 
     return make
@@ -127,9 +127,7 @@ class Cloud:
         for pub in self.jobs[job.id][1].pubs:
             done = StatevectorSampler(seed=7).run([(pub.circuit, pub.parameter_values, pub.shots)]).result()[0]
             registers = [
-                RegisterBits(
-                    name=register.name, num_bits=register.size, data=done.data[register.name].array.tobytes()
-                )
+                RegisterBits(name=register.name, num_bits=register.size, data=done.data[register.name].array.tobytes())
                 for register in pub.circuit.cregs
             ]
             pubs.append(SamplePubResult(shots=pub.shots, registers=registers))

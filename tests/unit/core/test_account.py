@@ -5,7 +5,6 @@ import threading
 import pytest
 
 import qprovider_core as qp
-from qprovider_core._account import failure_text
 from qprovider_core.errors import (
     AuthenticationError,
     DeadlineError,
@@ -17,6 +16,7 @@ from qprovider_core.errors import (
     UnknownOptionError,
     UnknownProviderError,
     UnsupportedError,
+    failure_text,
 )
 from qprovider_core.records import (
     AccountInfo,

@@ -143,7 +143,9 @@ def test_a_simulator_of_any_width_takes_wide_instructions(device, cloud):
         },
         backend_properties=lambda: None,
     )
-    handle.run(measured(3, ("unitary", np.eye(8), [0, 1, 2]), ("h", 2), ("append", Gate("save_state", 3, []), [0, 1, 2])))
+    handle.run(
+        measured(3, ("unitary", np.eye(8), [0, 1, 2]), ("h", 2), ("append", Gate("save_state", 3, []), [0, 1, 2]))
+    )
     assert len(cloud.requests) == 1
 
 
@@ -167,7 +169,8 @@ def test_too_many_shots_are_refused(refused):
 
 
 @pytest.mark.parametrize(
-    ("given", "most", "used"), [(None, 4000, 1024), (None, 100, 100), (None, None, 1024), (np.int64(7), 4000, 7), (1, 1, 1)]
+    ("given", "most", "used"),
+    [(None, 4000, 1024), (None, 100, 100), (None, None, 1024), (np.int64(7), 4000, 7), (1, 1, 1)],
 )
 def test_the_shots_that_are_sent(given, most, used, device, cloud):
     device(configuration={"max_shots": most}).run(measured(), shots=given)
@@ -180,7 +183,13 @@ def test_the_shots_that_are_sent(given, most, used, device, cloud):
 
 @pytest.mark.parametrize(
     ("options", "near"),
-    [({"shot": 5}, "shots"), ({"seed": 3}, None), ({"memry": True}, "memory"), ({"laser": None}, None), ({"powr": 1}, "power")],
+    [
+        ({"shot": 5}, "shots"),
+        ({"seed": 3}, None),
+        ({"memry": True}, "memory"),
+        ({"laser": None}, None),
+        ({"powr": 1}, "power"),
+    ],
 )
 def test_an_unknown_option_is_refused_with_near_matches(options, near, device, cloud):
     handle = device(spec=ProviderSpec(name="acme", title="Acme", run_options=["power"]))
@@ -288,7 +297,9 @@ def test_elements_of_a_vector_are_parameters_too(device, cloud):
 
 
 def test_several_registers_are_no_obstacle(device, cloud):
-    circuit = QuantumCircuit(QuantumRegister(1, "a"), QuantumRegister(1, "b"), ClassicalRegister(1), ClassicalRegister(2))
+    circuit = QuantumCircuit(
+        QuantumRegister(1, "a"), QuantumRegister(1, "b"), ClassicalRegister(1), ClassicalRegister(2)
+    )
     circuit.cx(0, 1)
     circuit.measure([0, 1], [0, 2])
     device().run(circuit)

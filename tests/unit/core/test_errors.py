@@ -18,9 +18,7 @@ from qprovider_core.errors import (
 )
 from qprovider_core.secret import Secret
 
-CLASSES = [
-    kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, QProviderError)
-]
+CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, QProviderError)]
 FACTS = {
     errors.AccountsFileError: {"path": "/tmp/accounts.json"},
     errors.NoAccountError: {"provider": "ibm"},
@@ -74,7 +72,8 @@ def test_a_timeout_leaves_its_handle_behind_when_it_travels():
 
 
 @pytest.mark.parametrize(
-    ("kind", "builtin"), [(DeadlineError, TimeoutError), (InvalidInputError, ValueError), (JobTimeoutError, TimeoutError)]
+    ("kind", "builtin"),
+    [(DeadlineError, TimeoutError), (InvalidInputError, ValueError), (JobTimeoutError, TimeoutError)],
 )
 def test_errors_are_pythons_own_where_one_fits(kind, builtin):
     with pytest.raises(builtin):

@@ -223,7 +223,7 @@ def test_other_errors_end_a_wait(job):
 
 @pytest.mark.parametrize(
     ("elapsed", "shortest", "failures", "about"),
-    [(0, 0.5, 0, 0.5), (100, 0.5, 0, 5), (10**6, 0.5, 0, 10), (0, 0.5, 1, 1), (0, 0.5, 3, 4), (0, 0.5, 5000, 10)],
+    [(0, 0.5, 0, 0.5), (10**6, 0.5, 0, 10), (0, 0.5, 1, 1), (0, 0.5, 3, 4), (0, 0.5, 5000, 10)],
 )
 def test_pauses_grow_with_the_wait_and_with_failures(elapsed, shortest, failures, about):
     assert 0.85 * about <= _pause(elapsed, shortest, failures) <= 1.15 * about

@@ -11,7 +11,8 @@ import pytest
 
 import qprovider_core as qp
 from qprovider_core import _plugins, hookimpl
-from qprovider_core._plugins import ENTRY_POINT_GROUP, HOOKS, Registry
+from qprovider_core._plugins import ENTRY_POINT_GROUP, Registry
+from qprovider_core._provider import HOOKS
 from qprovider_core.errors import PluginError, UnknownProviderError, UnsupportedError
 from qprovider_core.records import BackendInfo, ProviderSpec
 
@@ -57,9 +58,7 @@ def install(tmp_path, monkeypatch):
         info.mkdir()
         if metadata:
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist or module}\nVersion: 0.1\n")
-        (info / "entry_points.txt").write_text(
-            f"[{ENTRY_POINT_GROUP}]\n{entry or module} = {value or module}\n"
-        )
+        (info / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\n{entry or module} = {value or module}\n")
         return site
 
     yield lay

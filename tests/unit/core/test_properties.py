@@ -24,9 +24,7 @@ def measured(**values):
 
 QUBITS = [
     QubitCalibration(
-        values=measured(
-            T1=1e-4, T2=5e-5, frequency=5e9, anharmonicity=-3e8, readout_error=0.01, readout_length=7e-7
-        )
+        values=measured(T1=1e-4, T2=5e-5, frequency=5e9, anharmonicity=-3e8, readout_error=0.01, readout_length=7e-7)
     ),
     QubitCalibration(values=measured(T1=2e-4, readout_error=0.03, operational=0)),
     QubitCalibration(values=measured(readout_error=0.02, operational=1)),

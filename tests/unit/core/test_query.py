@@ -70,8 +70,7 @@ def devices(draw):
             extra=draw(st.sampled_from([{}, {"region": "eu"}, {"region": 3}])),
         ),
         "status": draw(
-            st.none()
-            | st.builds(BackendStatus, backend_name=st.just(name), operational=maybe, pending_jobs=few)
+            st.none() | st.builds(BackendStatus, backend_name=st.just(name), operational=maybe, pending_jobs=few)
         ),
         "configuration": draw(
             st.none()
@@ -88,9 +87,7 @@ def devices(draw):
         ),
         "properties": draw(
             st.none()
-            | st.builds(
-                lambda: BackendProperties(backend_name=name, qubits=[QubitCalibration(values=readout)])
-            )
+            | st.builds(lambda: BackendProperties(backend_name=name, qubits=[QubitCalibration(values=readout)]))
         ),
     }
 
@@ -125,7 +122,8 @@ def read(device, name):
 wishes = st.one_of(
     *(st.tuples(st.just(n), st.booleans()) for n in ("simulator", "operational", "open_pulse", "dynamic_circuits")),
     *(st.tuples(st.just(n), st.integers(0, 3)) for n in ("num_qubits", "n_qubits", "pending_jobs", "max_shots")),
-    *(st.tuples(st.just(f"{p}_{n}"), st.integers(0, 3)) for p in ("min", "max") for n in ("num_qubits", "pending_jobs")),
+    *(st.tuples(st.just(f"{p}_{n}"), st.integers(0, 3)) for p in ("min", "max")
+      for n in ("num_qubits", "pending_jobs")),
     st.tuples(st.just("num_qubits"), st.just(range(1, 3))),
     st.tuples(st.just("num_qubits"), st.lists(st.integers(0, 3), max_size=2)),
     st.tuples(st.just("max_median_readout_error"), st.sampled_from([0.05, 0.1, 0.3])),

@@ -85,9 +85,7 @@ def building(kind: type, required: dict[str, Any], /, **others: Any) -> Any:
 
 
 refs = building(BackendRef, {"name": texts}, instance=optional(texts))
-usages = building(
-    Usage, {}, consumed_s=optional(numbers), remaining_s=optional(numbers), period_start=optional(times)
-)
+usages = building(Usage, {}, consumed_s=optional(numbers), remaining_s=optional(numbers), period_start=optional(times))
 measured = st.builds(Measured, numbers, optional(times))
 values = st.dictionaries(names, measured, max_size=3)
 gate_confs = building(
@@ -105,9 +103,9 @@ registers = st.integers(0, 20).flatmap(
         data=st.binary(min_size=4 * ((bits + 7) // 8), max_size=4 * ((bits + 7) // 8)),
     )
 )
-sampled = building(
-    SamplePubResult, {"shots": st.just(4), "registers": tuples(registers)}, metadata=free
-) | building(SamplePubResult, {"shots": counts, "counts": st.dictionaries(texts, counts, max_size=3)}, metadata=free)
+sampled = building(SamplePubResult, {"shots": st.just(4), "registers": tuples(registers)}, metadata=free) | building(
+    SamplePubResult, {"shots": counts, "counts": st.dictionaries(texts, counts, max_size=3)}, metadata=free
+)
 estimated = building(EstimatePubResult, {"evs": tuples(numbers)}, stds=optional(tuples(numbers)), metadata=free)
 jobs = building(
     JobInfo,

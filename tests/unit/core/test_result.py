@@ -46,7 +46,9 @@ def plain(sizes, shots, memory=True):
             number |= value << place
             place += size
         numbers.append(hex(number))
-    data = ExperimentResultData(counts={n: numbers.count(n) for n in numbers}, **({"memory": numbers} if memory else {}))
+    data = ExperimentResultData(
+        counts={n: numbers.count(n) for n in numbers}, **({"memory": numbers} if memory else {})
+    )
     header = {"name": "circuit-0", "creg_sizes": [[f"r{i}", s] for i, s in enumerate(sizes)], "memory_slots": slots}
     return Result(
         backend_name="one", backend_version="1", job_id="j1", success=True,
@@ -83,7 +85,9 @@ def test_counts_and_memory_are_those_of_qiskit(told):
 def test_bits_are_spelt_with_bit_0_rightmost_and_the_last_register_leftmost(told):
     sizes, shots = told
     expected = [
-        " ".join(format(value, f"0{size}b") if size else "" for size, value in reversed(list(zip(sizes, shot, strict=True))))
+        " ".join(
+            format(value, f"0{size}b") if size else "" for size, value in reversed(list(zip(sizes, shot, strict=True)))
+        )
         for shot in shots
     ]
     result = lazy(sampled(sizes, shots))
@@ -174,7 +178,7 @@ def test_several_circuits_are_told_one_by_one_or_all_at_once(two):
     assert result.get_counts(first) == {"0": 1, "1": 1}
     with pytest.raises(Exception, match="Data for experiment|could not be found|index"):
         result.get_counts("third")
-    with pytest.raises(Exception, match="range"):
+    with pytest.raises(Exception, match="could not be found"):
         result.get_counts(2)
     with pytest.raises(Exception, match="You have to select a circuit|no circuit|Please"):
         result.get_memory()

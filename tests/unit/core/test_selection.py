@@ -22,9 +22,7 @@ class Foreign:
 
     def __init__(self, name, pending_jobs=0, operational=True, status_msg=None):
         self.name = name
-        self._status = SimpleNamespace(
-            operational=operational, pending_jobs=pending_jobs, status_msg=status_msg
-        )
+        self._status = SimpleNamespace(operational=operational, pending_jobs=pending_jobs, status_msg=status_msg)
 
     def status(self):
         if isinstance(self._status.pending_jobs, BaseException):
@@ -181,7 +179,13 @@ def test_as_a_query_it_costs_one_request_where_the_listing_tells_all(vendor):
 
     vendor(
         "acme",
-        [info("a", 5), info("b", None), info("c", None, False), info("d", None, None, status_msg="paused"), info("e", 2)],
+        [
+            info("a", 5),
+            info("b", None),
+            info("c", None, False),
+            info("d", None, None, status_msg="paused"),
+            info("e", 2),
+        ],
         backend_status=status,
     )
     chosen = qp.least_busy()

@@ -130,9 +130,7 @@ def test_a_text_means_what_three_valued_logic_says(tree, known):
 @given(tree=trees, known=facts, status=facts)
 def test_a_text_asks_for_a_facet_only_while_the_listing_leaves_it_open(tree, known, status):
     info = BackendInfo(name="one", **known)
-    told = BackendStatus(
-        backend_name="one", operational=status["operational"], pending_jobs=status["pending_jobs"]
-    )
+    told = BackendStatus(backend_name="one", operational=status["operational"], pending_jobs=status["pending_jobs"])
     fetched = []
 
     def fetch(facet, views):
@@ -142,9 +140,7 @@ def test_a_text_asks_for_a_facet_only_while_the_listing_leaves_it_open(tree, kno
 
     available = {"status", "configuration", "properties"}
     taken, _ = sift(BackendQuery.build(where=render(tree)), [info], fetch, available)
-    merged = {
-        name: getattr(told, name, None) if value is None else value for name, value in known.items()
-    }
+    merged = {name: getattr(told, name, None) if value is None else value for name, value in known.items()}
     assert bool(taken) is (truth(tree, merged) == 1)
     assert len(fetched) == len(set(fetched))
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 import qprovider_core as qp
-from qprovider_core import _plugins, fleet, hookimpl
-from qprovider_core._plugins import HOOKS
+from qprovider_core import _plugins, _provider, fleet, hookimpl
+from qprovider_core._provider import ANSWERS, HOOKS
 from qprovider_core.errors import PluginError, QProviderError, TransportError, VetoError
 from qprovider_core.records import (
     AccountInfo,
@@ -85,9 +85,7 @@ def setting(vendor):
         return implementation
 
     state = SimpleNamespace(called=called, answers={})
-    vendor(
-        "acme", None, **{h.removeprefix("qprovider_"): implement(h, answer) for h, (_, answer) in CALLS.items()}
-    )
+    vendor("acme", None, **{h.removeprefix("qprovider_"): implement(h, answer) for h, (_, answer) in CALLS.items()})
 
     def wrap(hook, function, name="guard", **options):
         marked = hookimpl(**options)(function)
@@ -142,7 +140,9 @@ def test_a_wrapper_sees_the_arguments_and_the_answer(hook, setting):
 
 
 @every_hook
-@pytest.mark.parametrize("exc", [ValueError("over the budget."), SystemExit("over the budget"), VetoError("over the budget")])
+@pytest.mark.parametrize(
+    "exc", [ValueError("over the budget."), SystemExit("over the budget"), VetoError("over the budget")]
+)
 def test_a_wrapper_vetoes_before_the_vendor_is_called(hook, exc, setting):
     def before(given):
         raise exc
@@ -403,8 +403,8 @@ def test_the_users_own_interrupt_is_never_taken_for_a_plugins_error(setting):
         account.ask("qprovider_get_job", job=JOB)
 
 
-@pytest.mark.parametrize("hook", [h for h in HOOKS if h in _plugins._ANSWERS])
+@pytest.mark.parametrize("hook", [h for h in HOOKS if h in _provider.ANSWERS])
 def test_an_answer_of_the_wrong_type_is_the_plugins_fault(hook, setting):
     setting.answers[hook] = lambda: 5.5
-    with pytest.raises(PluginError, match=f"answered {hook} with a float; a {_plugins._ANSWERS[hook].__name__}"):
+    with pytest.raises(PluginError, match=f"answered {hook} with a float; a {_provider.ANSWERS[hook].__name__}"):
         setting.call(hook)
