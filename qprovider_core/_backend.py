@@ -29,7 +29,7 @@ from qprovider_core._checks import (
 from qprovider_core._concurrency import Lanes
 from qprovider_core._job import Job, make_job
 from qprovider_core._target import build_target
-from qprovider_core._translation import STAGE, FaultyQubitError
+from qprovider_core._translation import STAGE, FaultyQubitError, stage_is_installed
 from qprovider_core.errors import (
     CircuitError,
     DeadlineError,
@@ -201,7 +201,7 @@ class Backend(BackendV2):
 
     def get_translation_stage_plugin(self) -> str:
         """For Qiskit's `transpile`: a stage that explains what Qiskit's own stumbles over, where it could."""
-        return STAGE if self.faulty_qubits() else "default"
+        return STAGE if self.faulty_qubits() and stage_is_installed() else "default"
 
     def _make_target(self) -> Target:
         if self._account.supports("qprovider_backend_target"):

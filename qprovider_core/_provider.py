@@ -154,7 +154,8 @@ class Provider:
 
     def wire(self, cross_cutting: Iterable[tuple[str, object]]) -> None:
         """Put the vendor and the cross-cutting plugins into a new manager. Calls under way keep the old one."""
-        plugins = [(self.plugin_name, self._plugin), *cross_cutting]
+        # pluggy asks who came last first: the vendor before what others answer without `tryfirst`.
+        plugins = [*cross_cutting, (self.plugin_name, self._plugin)]
         witness = _Witness()
         # The last wrapper registered "trylast" is the innermost one.
         manager = make_manager([*plugins, ("qprovider witness", witness)])

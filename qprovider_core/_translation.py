@@ -7,6 +7,8 @@ synthesize measure". Handles of backends with faulty qubits name this stage, whi
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from qiskit.dagcircuit import DAGCircuit
@@ -16,6 +18,12 @@ from qiskit.transpiler.preset_passmanagers.plugin import PassManagerStagePlugin,
 from qprovider_core.errors import CircuitError
 
 STAGE = "qprovider_explained"  # the name of the entry point
+
+
+@cache
+def stage_is_installed() -> bool:
+    """Whether Qiskit finds the stage: it does not where the package is only on the search path, uninstalled."""
+    return bool(entry_points(group="qiskit.transpiler.translation", name=STAGE))
 
 
 class FaultyQubitError(CircuitError, TranspilerError):

@@ -89,7 +89,7 @@ def qprovider_account_info(connection: Any, account: AccountRef, deadline: Deadl
 
 @hookspec(firstresult=True)
 def qprovider_close_account(connection: Any, account: AccountRef, deadline: Deadline) -> bool | None:
-    """Release what the connection holds. True when done. Called at most once, also at interpreter exit."""
+    """Release what the connection holds. True when done. Called at most once, and not at interpreter exit."""
 
 
 # ----------------------------------------------------------------------------------------------------- backend

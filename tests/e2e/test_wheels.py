@@ -78,9 +78,7 @@ def test_a_wheel_holds_its_package_licence_and_type_marker(wheels: list[Path]) -
 def test_everything_that_git_tracks_of_a_package_is_in_its_wheel(wheels: list[Path]) -> None:
     for wheel, place in zip(wheels, PLACES, strict=True):
         package = wheel.name.split("-")[0]
-        listed = subprocess.run(
-            ["git", "ls-files", package], cwd=place, capture_output=True, text=True, check=False
-        )
+        listed = subprocess.run(["git", "ls-files", package], cwd=place, capture_output=True, text=True, check=False)
         tracked = {name for name in listed.stdout.splitlines() if (Path(place) / name).exists()}
         assert tracked <= set(zipfile.ZipFile(wheel).namelist())
 

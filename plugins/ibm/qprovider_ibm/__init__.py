@@ -27,9 +27,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def _check_token(instance: object, attribute: attrs.Attribute[Any], value: Secret) -> None:
     text = value.reveal()
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(
-            "token: it has a space, a line break or another character that no API key has; copy it again"
-        )
+        raise ValueError("token: it has a space, a line break or another character that no API key has; copy it again")
 
 
 def _check_instance(instance: object, attribute: attrs.Attribute[Any], value: str | None) -> None:

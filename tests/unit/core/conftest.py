@@ -34,6 +34,7 @@ def isolated(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("QPROVIDER_PLUGINS", "none")
     for name in _SETTINGS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_plugins, "entry_points", lambda group: [])
     monkeypatch.setattr(_plugins, "_registry", _plugins.Registry())
     monkeypatch.setattr(fleet, "_fleet", fleet.Fleet())
 

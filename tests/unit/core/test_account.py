@@ -238,3 +238,33 @@ def test_a_failure_is_one_line_without_secrets():
     assert failure_text(ValueError("a\n  b hunter2-hunter2")) == "ValueError: a b ********"
     assert failure_text(ValueError()) == "ValueError"
     assert failure_text(TransportError("Cut.", why="a\nb", hint="c")) == "Cut. a b"
+
+
+@pytest.mark.parametrize("stage", ["open_account", "list_backends"])
+def test_a_deadline_that_the_vendor_itself_reports_reaches_all_who_wait(stage, account):
+    inside, go = threading.Event(), threading.Event()
+
+    def late():
+        inside.set()
+        assert go.wait(30)
+        raise DeadlineError("The vendor's own limit has passed.")
+
+    acme = account(**({"backends": late} if stage == "list_backends" else {stage: late}))
+    told = []
+
+    def ask():
+        told.extend(error.reason for error in acme.list_backends().errors)
+        try:
+            acme.open()
+        except DeadlineError as exc:
+            told.append(exc.what)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    threads[0].start()
+    assert inside.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert set(told) == {"The vendor's own limit has passed."}

@@ -322,3 +322,13 @@ def test_a_module_that_ends_the_process_is_the_plugins_fault_too(tmp_path, monke
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PluginError, match="SystemExit: 3"):
         vendor_class("exiting_handles:X", Backend)
+
+
+def test_a_circuit_that_needs_more_working_qubits_than_there_are_is_explained(device):
+    handle = device()
+    circuit = QuantumCircuit(5)
+    for qubit in range(4):
+        circuit.cx(qubit, qubit + 1)
+    with pytest.raises(CircuitError) as caught:
+        handle.transpile(circuit)
+    assert "[4]" in str(caught.value) or "4" in caught.value.what

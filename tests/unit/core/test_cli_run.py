@@ -180,9 +180,7 @@ def test_a_backend_and_criteria_exclude_each_other(call: Call, vendor: Callable[
     assert call(bell, "--backend", "small", "--where", "simulator").exit_code == 2
 
 
-def test_several_circuits_of_a_qpy_file_run_as_one_job(
-    call: Call, vendor: Callable[..., Acme], tmp_path: Path
-) -> None:
+def test_several_circuits_of_a_qpy_file_run_as_one_job(call: Call, vendor: Callable[..., Acme], tmp_path: Path) -> None:
     acme = vendor()
     circuits = [QuantumCircuit(n, n, name=name) for n, name in ((1, "one"), (2, "two"))]
     for circuit in circuits:

@@ -27,9 +27,7 @@ _WORDS = st.text(
     max_size=8,
 )
 NAMES = (
-    st.lists(_WORDS, min_size=1, max_size=3)
-    .map(" ".join)
-    .filter(lambda name: name not in ("environment", "arguments"))
+    st.lists(_WORDS, min_size=1, max_size=3).map(" ".join).filter(lambda name: name not in ("environment", "arguments"))
 )
 SECRETS = st.text(min_size=1).filter(str.strip)
 

@@ -72,9 +72,7 @@ def test_eight_processes_making_fifty_saves_each_keep_all_of_them(store):
         for writer in writers:
             writer.kill()
             writer.communicate()
-    assert [(writer.returncode, err) for writer, (_, err) in zip(writers, answers, strict=True)] == [
-        (0, "")
-    ] * WRITERS
+    assert [(writer.returncode, err) for writer, (_, err) in zip(writers, answers, strict=True)] == [(0, "")] * WRITERS
     assert {account.name: account.fields["token"].reveal() for account in store.accounts()} == {
         f"{who}-{turn}": f"token-{who}-{turn}" for who in range(WRITERS) for turn in range(SAVES)
     }

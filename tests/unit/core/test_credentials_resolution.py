@@ -222,9 +222,7 @@ def test_an_account_is_simply_there_unless_one_is_saved(store):
 def test_an_account_that_cannot_be_used_is_listed_with_its_error(store, monkeypatch):
     store.save(ACME, "old", {"token": TOKEN})
     store.save(ACME, "new", {"token": OTHER})
-    store.path.write_text(
-        store.path.read_text().replace('"secrets": {', '"fields": {"planet": 1}, "secrets": {', 1)
-    )
+    store.path.write_text(store.path.read_text().replace('"secrets": {', '"fields": {"planet": 1}, "secrets": {', 1))
     monkeypatch.setenv("QPROVIDER_ACME_TOKEN", " ")
     found = {account.ref.name: account for account in resolve_all(ACME)}
     assert isinstance(found["environment"].error, ConfigurationError)

@@ -459,9 +459,7 @@ print(sorted(entry.name for entry in store.path.parent.iterdir()))
 
 
 def test_when_the_disk_is_full_the_old_file_stays_and_nothing_is_left_lying(path):
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", FULL_DISK], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "cannot be saved" in done.stdout
     assert "['accounts.json', 'accounts.json.bak', 'accounts.json.lock']" in done.stdout

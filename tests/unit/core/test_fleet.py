@@ -176,12 +176,12 @@ def test_a_vendor_that_hangs_costs_its_row_and_no_more_than_the_deadline(vendor,
     for name in ("slow1", "slow2", "slow3"):
         vendor(name, hang)
     started = time.monotonic()
-    listed = qp.list_backends(timeout=0.3)
+    listed = qp.list_backends(timeout=1)
     assert time.monotonic() - started < 10
     assert listed.names() == ["acme:one"]
-    assert errors_of(listed) == dict.fromkeys(("slow1", "slow2", "slow3"), "no answer within 0.3 s")
+    assert errors_of(listed) == dict.fromkeys(("slow1", "slow2", "slow3"), "no answer within 1 s")
     assert {error.error for error in listed.errors} == {"DeadlineError"}
-    assert all(error.elapsed_s >= 0.3 and "timeout=" in error.hint for error in listed.errors)
+    assert all(error.elapsed_s >= 1 and "timeout=" in error.hint for error in listed.errors)
     # Asked again, it is not called again.
     assert set(errors_of(qp.list_backends(vendor_timeout=0.05, provider="slow1"))) == {"slow1"}
 
@@ -190,7 +190,7 @@ def test_opening_that_hangs_is_a_row_too(vendor, hang):
     vendor("acme", [info()])
     vendor("slow", [info()], open_account=hang)
     for _ in range(2):
-        listed = qp.list_backends(timeout=0.1)
+        listed = qp.list_backends(timeout=0.5)
         assert listed.names() == ["acme:one"]
         assert set(errors_of(listed)) == {"slow"}
 
@@ -252,7 +252,7 @@ def test_a_facet_that_hangs_costs_those_backends_and_a_row(vendor, hang):
         return BackendConfiguration(backend_name=backend.name, open_pulse=True)
 
     vendor("acme", [info(name) for name in "abc"], backend_configuration=configuration)
-    listed = qp.list_backends(open_pulse=True, timeout=0.3)
+    listed = qp.list_backends(open_pulse=True, timeout=1)
     assert listed.names() == ["acme:a"]
     assert {one.name: "did not come in time" in one.reason for one in listed.rejected} == {
         "acme:b": True,
@@ -288,12 +288,12 @@ def add(name, listing):
         qprovider_list_backends=hookimpl(listing)), name)
 add("acme", lambda: [BackendInfo(name="one")])
 add("slow", lambda: forever.wait())
-listed = qp.list_backends(timeout=0.2)
+listed = qp.list_backends(timeout=1)
 print(listed.names(), [str(e) for e in listed.errors])
 """
     env = {**os.environ, "QPROVIDER_PLUGINS": "none"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("['acme:one'] ['slow: no answer within 0.2 s']\n", "")
+    assert (done.stdout, done.stderr) == ("['acme:one'] ['slow: no answer within 1 s']\n", "")
 
 
 # --------------------------------------------------------------------------------------------------- what it costs
@@ -578,3 +578,27 @@ def test_a_vendor_class_that_cannot_be_had_costs_its_row_only(vendor):
     assert "no_such_module:Backend" in errors_of(handles)["broken"]
     assert len(handles.errors) == 1
     assert len(qp.list_backends()) == 3
+
+
+def test_a_damaged_accounts_file_hides_no_vendor_that_needs_none_of_it(vendor, tmp_path):
+    vendor("acme", [info()])
+    spec = ProviderSpec(name="cloud", title="Cloud", credentials=TokenCredentials)
+    vendor("cloud", [info()], spec=spec, open_account=lambda credentials: credentials)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/accounts.json").write_text("{damaged")
+    listed = qp.list_backends()
+    assert listed.names() == ["acme:one"]
+    assert "accounts.json" in errors_of(listed)["cloud"]
+    assert (tmp_path / "config/accounts.json").read_text() == "{damaged"
+
+
+def test_a_saved_account_that_cannot_be_used_costs_its_row_only(vendor, tmp_path):
+    spec = ProviderSpec(name="cloud", title="Cloud", credentials=TokenCredentials)
+    vendor("cloud", [info()], spec=spec, open_account=lambda credentials: credentials)
+    qp.save_account("cloud", name="good", token="token-good")
+    qp.save_account("cloud", name="poor", token="token-poor")
+    path = tmp_path / "config/accounts.json"
+    path.write_text(path.read_text().replace('"token": "token-poor"', '"tokem": "token-poor"'))
+    listed = qp.list_backends()
+    assert listed.names() == ["cloud:one"]
+    assert [(error.provider, error.account) for error in listed.errors] == [("cloud", "poor")]

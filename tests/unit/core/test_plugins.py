@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from importlib.metadata import entry_points
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -44,11 +45,10 @@ def install(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(site)
     monkeypatch.delenv("QPROVIDER_PLUGINS")
     # Plugins that are really installed on this machine are none of these tests' business.
-    ours = _plugins.entry_points
     monkeypatch.setattr(
         _plugins,
         "entry_points",
-        lambda group: [e for e in ours(group=group) if e.dist._path.parent == site],
+        lambda group: [e for e in entry_points(group=group) if e.dist._path.parent == site],
     )
     before = set(sys.modules)
 
@@ -193,13 +193,13 @@ def test_of_two_plugins_of_one_name_the_second_is_not_loaded(install):
 
 
 def test_an_import_that_hangs_costs_its_time_limit_only(install, monkeypatch):
-    monkeypatch.setattr(_plugins, "_LOAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(_plugins, "_LOAD_TIMEOUT_S", 1.0)
     gate = threading.Event()
     monkeypatch.setattr(threading, "_gate_of_the_test", gate, raising=False)
     install("slow", "import threading\nthreading._gate_of_the_test.wait(60)")
     install("acme")
     try:
-        assert row("slow").reason == "it did not load within 0.2 s"
+        assert row("slow").reason == "it did not load within 1 s"
         assert qp.list_backends().names() == ["acme:one"]
     finally:
         gate.set()

@@ -7,7 +7,7 @@ import pytest
 
 import qprovider_core as qp
 from qprovider_core import _plugins, _provider, fleet, hookimpl
-from qprovider_core._provider import ANSWERS, HOOKS
+from qprovider_core._provider import HOOKS
 from qprovider_core.errors import PluginError, QProviderError, TransportError, VetoError
 from qprovider_core.records import (
     AccountInfo,
