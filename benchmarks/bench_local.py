@@ -55,10 +55,9 @@ def handle() -> Callable[[Sequence[QuantumCircuit]], list[dict[str, int]]]:
 
 
 class Hooks:
-    """The plugin's hooks, polled as fast as they allow."""
+    """The plugin's hooks, without the core around them."""
 
     def __init__(self) -> None:
-        self.spec = plugin.qprovider_provider()
         self.connection = plugin.qprovider_open_account(credentials=plugin.LocalOptions())
         self.backend = BackendRef(name="aer_simulator")
         plugin.qprovider_backend_configuration(connection=self.connection, backend=self.backend)
@@ -71,8 +70,7 @@ class Hooks:
         )
         info = plugin.qprovider_submit_job(connection=self.connection, request=request)
         while not info.state.final:
-            time.sleep(self.spec.min_poll_s)
-            info = plugin.qprovider_get_job(connection=self.connection, job=info.ref)
+            info = plugin.qprovider_get_job(connection=self.connection, job=info.ref, wait_s=1.0)
         assert info.state is JobState.DONE, info.error
         result = plugin.qprovider_job_result(connection=self.connection, job=info.ref)
         return [dict(pub.counts) for pub in result.pubs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from qprovider_core._lists import BackendList, JobList
 
 _CALLS_AT_A_TIME = 8
+# What a hook is passed where the caller has nothing to say: implementations get no defaults from pluggy.
+_NOT_GIVEN: Mapping[str, Mapping[str, Any]] = {
+    "qprovider_backend_properties": {"at": None},
+    "qprovider_get_job": {"wait_s": 0.0},
+}
 
 
 class Account:
@@ -81,6 +86,10 @@ class Account:
         """Whether the vendor implements the hook."""
         return self._vendor.supports(hook)
 
+    def takes(self, hook: str, argument: str) -> bool:
+        """Whether the vendor's implementation of the hook names that argument."""
+        return self._vendor.takes(hook, argument)
+
     def call(self, hook: str, *, deadline: Deadline, **arguments: Any) -> Any:
         """Call a hook of this account in this thread, opening the account first.
 
@@ -90,6 +99,7 @@ class Account:
         """
         self._vendor.require(hook)
         connection = self._connect(deadline)
+        arguments = {**_NOT_GIVEN.get(hook, {}), **arguments}
         return self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
 
     def ask(self, hook: str, *, timeout: float | None = None, **arguments: Any) -> Any:
@@ -204,9 +214,8 @@ class Account:
 
     def fetch_each(self, hook: str, refs: Sequence[BackendRef], deadline: Deadline) -> dict[int, Future[Any]]:
         """Ask for one facet of several backends, side by side; see `Lanes.map`."""
-        extra = {"at": None} if hook == "qprovider_backend_properties" else {}
         return self._lanes.map(
-            lambda ref: self.call(hook, deadline=deadline, backend=ref, **extra),
+            lambda ref: self.call(hook, deadline=deadline, backend=ref),
             refs,
             deadline,
             f"{self.label}-{hook}",

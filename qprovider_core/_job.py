@@ -59,9 +59,8 @@ _STATUS: Mapping[JobState, JobStatus] = {
     JobState.UNKNOWN: JobStatus.QUEUED,
 }
 _LONGEST_PAUSE_S = 10.0
-# Of the time waited so far: a job is seen to end at most so much later than it did. A vendor that may be asked every
-# few milliseconds is in this process or near; the others are spared.
-_PAUSE_SHARE, _PAUSE_SHARE_NEAR, _NEAR_S = 0.1, 0.02, 0.05
+_PAUSE_SHARE = 0.05  # of the time waited so far: a job is seen to end at most so much later than it did
+_HELD_S = 1.0  # how long a vendor that can may hold its answer
 _PATIENCE = 8  # connection failures in a row that a wait without a timeout bears
 
 
@@ -122,10 +121,15 @@ class Job(JobV1):
 
     # -- where it stands ----------------------------------------------------------------------------------
 
-    def refresh(self, timeout: float | None = None) -> JobInfo:
-        """Ask the vendor how the job stands; a job that has ended is not asked for again."""
+    def refresh(self, timeout: float | None = None, *, wait_s: float = 0.0) -> JobInfo:
+        """Ask the vendor how the job stands; a job that has ended is not asked for again.
+
+        Args:
+            timeout: Seconds that the vendor has to answer.
+            wait_s: Seconds for which a vendor that can may hold its answer until the state changes.
+        """
         if not self.info.state.final:
-            told = self._account.ask("qprovider_get_job", job=self.ref, timeout=timeout)
+            told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
             if told is not None:
                 self.info = _newer(self.info, told)
         return self.info
@@ -162,13 +166,16 @@ class Job(JobV1):
         started = time.monotonic()
         end = None if timeout is None else started + timeout
         shortest = self._account.spec.min_poll_s
+        held = wait is None and self._account.takes("qprovider_get_job", "wait_s")
         failures = 0
         while not self.info.state.final:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise self._timed_out(timeout)
+            before, asked = self.info.state, time.monotonic()
+            limit = request_s if left is None else min(left, request_s)
             try:
-                self.refresh(request_s if left is None else min(left, request_s))
+                self.refresh(limit, wait_s=min(_HELD_S, limit) if held else 0.0)
                 failures = 0
             except TransportError as exc:
                 failures += 1
@@ -178,7 +185,11 @@ class Job(JobV1):
                 callback(self.info.id, _STATUS[self.info.state], self)
             if self.info.state.final:
                 return
+            if held and not failures and self.info.state is not before:
+                continue  # the next change may be near, and the vendor holds its answer until then
             pause = wait if wait is not None else _pause(time.monotonic() - started, shortest, failures)
+            if held:
+                pause = max(0.0, pause - (time.monotonic() - asked))
             left = None if end is None else end - time.monotonic()
             time.sleep(pause if left is None else max(0.0, min(pause, left)))
 

@@ -171,6 +171,12 @@ class Provider:
         """Whether the vendor itself implements the hook."""
         return hook in self.capabilities
 
+    def takes(self, hook: str, argument: str) -> bool:
+        """Whether the vendor's implementation of the hook names that argument."""
+        assert self._wiring is not None
+        implementations = getattr(self._wiring[0].hook, hook).get_hookimpls()
+        return any(argument in impl.argnames for impl in implementations if impl.plugin is self._plugin)
+
     def require(self, hook: str) -> None:
         """Raise `UnsupportedError` unless the vendor implements the hook."""
         if hook not in self.capabilities:

@@ -151,8 +151,13 @@ def qprovider_submit_job(
 
 
 @hookspec(firstresult=True)
-def qprovider_get_job(connection: Any, job: JobRef, account: AccountRef, deadline: Deadline) -> JobInfo | None:
+def qprovider_get_job(
+    connection: Any, job: JobRef, wait_s: float, account: AccountRef, deadline: Deadline
+) -> JobInfo | None:
     """The job as it stands now. Called again and again while a user waits: make it cheap.
+
+    The caller would look again after `wait_s` seconds. A plugin that learns of changes by itself may hold its answer
+    until the state changes, so long at most; the others leave the argument out and answer at once.
 
     A status word that you do not know is `JobState.UNKNOWN` with the word in `state_text`. Raise
     `UnknownJobError` when there is no such job.

@@ -97,8 +97,8 @@ def qprovider_submit_job(connection: Connection, request: JobRequest) -> JobInfo
 
 
 @hookimpl
-def qprovider_get_job(connection: Connection, job: JobRef) -> JobInfo:
-    return connection.job(job.id)
+def qprovider_get_job(connection: Connection, job: JobRef, wait_s: float) -> JobInfo:
+    return connection.job(job.id, wait_s)
 
 
 @hookimpl

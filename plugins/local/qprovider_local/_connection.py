@@ -152,8 +152,8 @@ class Connection:
         )
         return self.pool.submit(job)
 
-    def job(self, job_id: str) -> JobInfo:
-        return self.pool.info(job_id)
+    def job(self, job_id: str, wait_s: float) -> JobInfo:
+        return self.pool.info(job_id, wait_s)
 
     def result(self, job_id: str) -> JobResult:
         with self.pool.lock:

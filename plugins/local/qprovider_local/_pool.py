@@ -75,16 +75,20 @@ class Pool:
                 raise JobError("This local account is closed.", hint="Open it again to run something.")
             self.book.add(job)
             self._queue.append(job)
-            self._changed.notify()
+            self._changed.notify_all()
             return job.info(len(self._queue))
 
     def queued(self) -> int:
         """How many jobs wait; those that run are not among them."""
         return len(self._queue)
 
-    def info(self, job_id: str) -> JobInfo:
+    def info(self, job_id: str, wait_s: float = 0.0) -> JobInfo:
+        """The job as it stands; for `wait_s` seconds at most, waits for its state to change."""
         with self._changed:
             job = self.book[job_id]
+            known = job.state
+            if wait_s > 0 and not known.final:
+                self._changed.wait_for(lambda: job.state is not known, timeout=wait_s)
             position = self._queue.index(job) + 1 if job.state is JobState.QUEUED and job in self._queue else None
             return job.info(position)
 
@@ -98,6 +102,7 @@ class Pool:
                 self._queue.remove(job)
             job.end(JobState.CANCELLED)
             self.book.ended(job)
+            self._changed.notify_all()
             for slot in self._slots:
                 # Under the lock: once the slot has another job, the same process must not be killed for this.
                 if slot.job is job and slot.process is not None:
@@ -206,6 +211,7 @@ class Pool:
         with self._changed:
             if not job.state.final:
                 job.start()
+                self._changed.notify_all()
 
     def _finish(self, slot: _Slot, job: LocalJob, otherwise: str) -> None:
         """Leave the job; one that has not ended by now never ran."""
@@ -218,6 +224,7 @@ class Pool:
             if not job.state.final:  # else it was cancelled meanwhile, or has ended
                 job.end(state, error)
                 self.book.ended(job)
+                self._changed.notify_all()
 
 
 @atexit.register

@@ -53,7 +53,7 @@ CALLS = {
     "qprovider_backend_defaults": ({"backend": BACKEND}, {"buffer": 10}),
     "qprovider_backend_target": ({"backend": BACKEND}, "target"),
     "qprovider_submit_job": ({"request": JobRequest(backend=BACKEND, pubs=())}, RAN),
-    "qprovider_get_job": ({"job": JOB}, RAN),
+    "qprovider_get_job": ({"job": JOB, "wait_s": 0.0}, RAN),
     "qprovider_job_result": ({"job": JOB}, JobResult(pubs=())),
     "qprovider_cancel_job": ({"job": JOB}, True),
     "qprovider_list_jobs": ({"query": JobQuery()}, JobPage(jobs=(RAN,))),

@@ -59,7 +59,7 @@ class Local:
         return plugin.qprovider_submit_job(connection=self.connection, request=request)
 
     def info(self, job: JobInfo) -> JobInfo:
-        return plugin.qprovider_get_job(connection=self.connection, job=job.ref)
+        return plugin.qprovider_get_job(connection=self.connection, job=job.ref, wait_s=0.0)
 
     def wait(self, job: JobInfo, until: Callable[[JobInfo], bool] = lambda info: info.state.final) -> JobInfo:
         """Poll as the core does, until `until`."""

@@ -27,7 +27,7 @@ def submit(circuit, shots=100):
     return plugin.qprovider_submit_job(connection=connection, request=request)
 
 def wait(job, states):
-    while plugin.qprovider_get_job(connection=connection, job=job.ref).state not in states:
+    while plugin.qprovider_get_job(connection=connection, job=job.ref, wait_s=0.0).state not in states:
         time.sleep(0.001)
 
 def long_one():
@@ -178,7 +178,7 @@ def test_an_interrupt_from_the_terminal_reaches_the_program_and_not_its_jobs(scr
             time.sleep(60)
         except KeyboardInterrupt:
             time.sleep(0.1)
-            print(plugin.qprovider_get_job(connection=connection, job=job.ref).state.value)
+            print(plugin.qprovider_get_job(connection=connection, job=job.ref, wait_s=0.0).state.value)
         """,
         start_new_session=True,
     )
@@ -202,7 +202,7 @@ def test_a_fork_begins_anew_and_leaves_its_parents_jobs_alone(script):
             child = os.fork()
             if child == 0:
                 try:
-                    plugin.qprovider_get_job(connection=connection, job=job.ref)
+                    plugin.qprovider_get_job(connection=connection, job=job.ref, wait_s=0.0)
                 except UnknownJobError:
                     mine = submit(circuit)
                     wait(mine, [JobState.DONE])
@@ -210,7 +210,7 @@ def test_a_fork_begins_anew_and_leaves_its_parents_jobs_alone(script):
                     os._exit(7)
                 os._exit(1)
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-            print(plugin.qprovider_get_job(connection=connection, job=job.ref).state.value)
+            print(plugin.qprovider_get_job(connection=connection, job=job.ref, wait_s=0.0).state.value)
             """
         )
     )
