@@ -524,3 +524,48 @@ def test_a_plugin_that_gives_no_job_is_at_fault(device):
 
         unregister_plugin("acme")
     assert BackendInfo(name="x").ref.name == "x"
+
+
+# --------------------------------------------------------------------------------------------- vendors that hold
+
+
+def test_a_vendor_that_names_wait_s_may_hold_its_answer_and_is_not_paused_for(account, monkeypatch):
+    states = itertools.chain([JobState.RUNNING], itertools.repeat(JobState.DONE))
+    held, slept = [], []
+
+    def get_job(job, wait_s):
+        held.append(wait_s)
+        return JobInfo(id=job.id, state=next(states))
+
+    acme = account(spec=QUICK, get_job=get_job, job_result=lambda: COUNTS)
+    monkeypatch.setattr(_job.time, "sleep", slept.append)
+    Job(acme, JobInfo(id="j1", state=JobState.QUEUED)).wait_for_final_state(timeout=60)
+    assert held == [_job._HELD_S, _job._HELD_S]
+    assert slept == []  # each look told something new
+
+
+def test_one_that_names_wait_s_and_answers_at_once_is_still_paused_for(account):
+    asked = []
+
+    def get_job(job, wait_s):
+        asked.append(wait_s)
+        return JobInfo(id=job.id, state=JobState.RUNNING)
+
+    acme = account(spec=ProviderSpec(name="acme", title="Acme", min_poll_s=0.05), get_job=get_job)
+    with pytest.raises(JobTimeoutError):
+        Job(acme, JobInfo(id="j1", state=JobState.RUNNING)).wait_for_final_state(timeout=0.3)
+    assert 1 <= len(asked) <= 8
+    assert all(0 <= wait_s <= 0.3 for wait_s in asked)
+
+
+def test_status_and_a_wait_of_the_users_own_do_not_hold(account):
+    held = []
+
+    def get_job(job, wait_s):
+        held.append(wait_s)
+        return JobInfo(id=job.id, state=JobState.RUNNING if len(held) < 3 else JobState.DONE)
+
+    handle = Job(account(spec=QUICK, get_job=get_job), JobInfo(id="j1", state=JobState.QUEUED))
+    handle.status()
+    handle.wait_for_final_state(wait=0.001)
+    assert held == [0.0, 0.0, 0.0]
