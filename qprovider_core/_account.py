@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from qprovider_core._job import Job
     from qprovider_core._lists import BackendList, JobList
 
-_CALLS_AT_A_TIME = 8
+_CALLS_AT_A_TIME = 8  # of one query, for a facet of several backends
+_MOST_OUTSTANDING = 64  # of all threads together: what a vendor that hangs can keep of this process
 # What a hook is passed where the caller has nothing to say: implementations get no defaults from pluggy.
 _NOT_GIVEN: Mapping[str, Mapping[str, Any]] = {
     "qprovider_backend_properties": {"at": None},
@@ -55,6 +56,7 @@ class Account:
         self._opening: Future[Any] | None = None
         self._listing: Future[tuple[BackendInfo, ...]] | None = None
         self._lanes = Lanes(_CALLS_AT_A_TIME)
+        self._outstanding = threading.Semaphore(_MOST_OUTSTANDING)
         self._closed = False
 
     @property
@@ -111,8 +113,20 @@ class Account:
         self._vendor.require(hook)
         limit = config.timeout_s(timeout)
         deadline = Deadline.after(limit)
-        future = in_background(lambda: self.call(hook, deadline=deadline, **arguments), f"{self.label}-{hook}")
-        return self._await(future, deadline, limit, hook)
+        if not self._outstanding.acquire(timeout=deadline.timeout):
+            raise DeadlineError(
+                f"{self.label}: {_MOST_OUTSTANDING} earlier calls have not come back.",
+                timeout_s=limit,
+                hint="The vendor or its plugin hangs. Close the account and open it again.",
+            )
+
+        def work() -> Any:
+            try:
+                return self.call(hook, deadline=deadline, **arguments)
+            finally:
+                self._outstanding.release()
+
+        return self._await(in_background(work, f"{self.label}-{hook}"), deadline, limit, hook)
 
     def _await(self, future: Future[Any], deadline: Deadline, limit: float, hook: str) -> Any:
         try:
@@ -279,11 +293,16 @@ class Account:
         """The least busy of `backends`, or of this account's that satisfy the criteria."""
         return choose_least_busy([self], backends, **criteria)
 
-    def jobs(self, **query: Any) -> JobList[Job]:
-        """This account's jobs as the vendor lists them, newest first; see `qprovider_core.jobs.list_jobs`."""
+    def jobs(self, limit: int | None = 10, **query: Any) -> JobList[Job]:
+        """This account's jobs as the vendor lists them, newest first.
+
+        Args:
+            limit: At most so many; None for all.
+            query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, created_before, …
+        """
         from qprovider_core._job import list_jobs  # late: jobs need Qiskit
 
-        return list_jobs(self, **query)
+        return list_jobs(self, limit=limit, **query)
 
     def retrieve_job(self, job_id: str, instance: str | None = None) -> Job:
         """A job by the vendor's id.

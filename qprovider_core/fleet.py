@@ -63,13 +63,15 @@ class Fleet:
         vendors, errors = _vendors(provider)
         accounts: list[Account] = []
         notes: list[str] = []
+        told: set[str] = set()
         for vendor in vendors:
             found, problem = _resolve(vendor)
             if isinstance(problem, NoAccountError) and provider is None:
                 name = vendor.spec.name
                 notes.append(f"{name}: no account; add one with `qprovider accounts add {name}`")
-            elif problem is not None:
+            elif problem is not None and not (found and problem.what in told):  # the same file: once is enough
                 errors.append(query_error(vendor.spec.name, None, problem))
+                told.add(problem.what)
             for resolved in found:
                 if resolved.error is not None:
                     errors.append(query_error(vendor.spec.name, resolved.ref.name, resolved.error))

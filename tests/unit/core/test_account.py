@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import qprovider_core as qp
+from qprovider_core import _account
 from qprovider_core.errors import (
     AuthenticationError,
     DeadlineError,
@@ -268,3 +269,20 @@ def test_a_deadline_that_the_vendor_itself_reports_reaches_all_who_wait(stage, a
     for thread in threads:
         thread.join(30)
     assert set(told) == {"The vendor's own limit has passed."}
+
+
+def test_a_vendor_that_hangs_keeps_a_limited_number_of_threads(account, monkeypatch):
+    monkeypatch.setattr(_account, "_MOST_OUTSTANDING", 3)
+    release = threading.Event()
+    acme = account(account_info=lambda: release.wait(60) and None)
+    acme.open()
+    before = threading.active_count()
+    try:
+        for _ in range(3):
+            with pytest.raises(DeadlineError, match="no answer to account_info"):
+                acme.info(timeout=0.02)
+        with pytest.raises(DeadlineError, match="3 earlier calls have not come back"):
+            acme.info(timeout=0.02)
+        assert threading.active_count() <= before + 3
+    finally:
+        release.set()

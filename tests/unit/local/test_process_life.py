@@ -193,12 +193,14 @@ def test_a_fork_begins_anew_and_leaves_its_parents_jobs_alone(script):
         script(
             """
             import os
+            import warnings
             from qiskit import QuantumCircuit
             from qprovider_core.errors import UnknownJobError
 
             circuit = QuantumCircuit(1, 1)
             circuit.measure(0, 0)
             running()
+            warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on: forking is just what is tried here
             child = os.fork()
             if child == 0:
                 try:
