@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from qprovider_core.query import Criterion, Needs, Outcome, View, _plain, is_pat
 from qprovider_core.records.backends import BackendInfo
 
 _LONGEST = 4000
+_filters = threading.Lock()
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 _COMPARE: Mapping[type[ast.cmpop], tuple[str, Callable[[Any, Any], Any]]] = {
@@ -222,8 +224,10 @@ class _Reader:
 
     def parse(self) -> ast.expr:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Python's advice on literals is not for query texts
+            # Python's advice on literals is not for query texts. Its filters are the process's: two threads that
+            # change and restore them at once could leave them changed.
+            with _filters, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 return ast.parse(self.text.strip(), mode="eval").body
         except SyntaxError as exc:
             position = self.position(exc.lineno, exc.offset - 1) if exc.offset and exc.lineno else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -81,6 +82,7 @@ class Worker:
         bell.cx(0, 1)
         bell.measure([0, 1], [0, 1])
         self._simulator("automatic").run(bell, shots=1, max_parallel_threads=max_threads).result()
+        gc.freeze()  # what was imported stays: the collector need not walk through it during every job
 
     def _simulator(self, method: str) -> AerSimulator:
         from qiskit_aer import AerSimulator
