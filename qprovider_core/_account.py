@@ -300,7 +300,7 @@ class Account:
             limit: At most so many; None for all.
             query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, created_before, …
         """
-        from qprovider_core._job import list_jobs  # late: jobs need Qiskit
+        from qprovider_core._jobs import list_jobs  # late: jobs need Qiskit
 
         return list_jobs(self, limit=limit, **query)
 
@@ -310,7 +310,7 @@ class Account:
         Raises:
             UnknownJobError: The vendor has none of that id.
         """
-        from qprovider_core._job import retrieve_job  # late: jobs need Qiskit
+        from qprovider_core._jobs import retrieve_job  # late: jobs need Qiskit
 
         return retrieve_job(self, job_id, instance)
 

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,26 +15,20 @@ from qiskit.providers import JobStatus, JobV1
 
 from qprovider_core import config
 from qprovider_core._account import Account
-from qprovider_core._checks import checked_options, checked_tags
-from qprovider_core._lists import JobList, QueryError
+from qprovider_core._checks import checked_tags
 from qprovider_core._result import LazyResult, check_result
 from qprovider_core.errors import (
     InvalidInputError,
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
-    PluginError,
-    QProviderError,
     ResultError,
     TransportError,
-    UnknownJobError,
-    failure_text,
 )
 from qprovider_core.records import (
     BackendProperties,
     JobDetails,
     JobInfo,
-    JobQuery,
     JobRef,
     JobRequest,
     JobState,
@@ -131,7 +125,7 @@ class Job(JobV1):
         if not self.info.state.final:
             told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
             if told is not None:
-                self.info = _newer(self.info, told)
+                self.info = newer(self.info, told)
         return self.info
 
     def status(self) -> JobStatus:
@@ -331,7 +325,7 @@ class Job(JobV1):
 _LASTING = ("instance", "backend", "created_at", "started_at", "name", "tags", "session_id", "shots")
 
 
-def _newer(old: JobInfo, told: JobInfo) -> JobInfo:
+def newer(old: JobInfo, told: JobInfo) -> JobInfo:
     """The newer of two answers, with what it leaves out from the older one. The job stays the same one."""
     kept = {field: getattr(old, field) for field in _LASTING if getattr(told, field) in (None, ())}
     return attrs.evolve(told, id=old.id, **kept)
@@ -358,58 +352,3 @@ def make_job(
 
     job: Job = vendor_class(account.spec.job_class, Job)(account, info, backend=backend, request=request)
     return job
-
-
-def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> Job:
-    """A job by the vendor's id; see `Account.retrieve_job`."""
-    if not isinstance(job_id, str) or not job_id:
-        raise InvalidInputError(f"A job's id is a text, not {job_id!r}.")
-    info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
-    if info is None:
-        raise UnknownJobError(job_id, what=f"{account.label} has no job {job_id!r}.")
-    return make_job(account, _newer(JobInfo(id=job_id, instance=instance, state=info.state), info))
-
-
-def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobList[Job]:
-    """An account's jobs, newest first.
-
-    Args:
-        limit: At most so many; None for all.
-        query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, ...
-    """
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
-    known = {field.name for field in attrs.fields(JobQuery)}
-    try:
-        wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
-    except ValueError as exc:
-        if isinstance(exc, InvalidInputError):
-            raise
-        raise InvalidInputError(f"{exc}.") from exc
-    seen: set[str] = set()
-    found: dict[str, JobInfo] = {}
-    errors: list[QueryError] = []
-    as_of = datetime.now(UTC)
-    try:
-        while True:
-            page = account.ask("qprovider_list_jobs", query=wanted)
-            if page is None:
-                break
-            for info in page.jobs:  # a job created between two pages shifts them: keep the first of each id
-                found.setdefault(info.id, info)
-            if page.cursor is None or not page.jobs or (limit is not None and len(found) >= limit):
-                break
-            if page.cursor in seen:
-                raise PluginError(
-                    f"{account.label} gives the same page of jobs again and again.",
-                    plugin=account.provider,
-                    hook="qprovider_list_jobs",
-                )
-            seen.add(page.cursor)
-            wanted = attrs.evolve(wanted, cursor=page.cursor)
-    except QProviderError as exc:
-        if not found:
-            raise
-        errors.append(QueryError(provider=account.provider, account=account.name, reason=failure_text(exc)))
-    infos = list(found.values())[:limit]
-    return JobList([make_job(account, info) for info in infos], errors=errors, as_of=as_of)

@@ -22,9 +22,10 @@ from qprovider_core._concurrency import in_background
 from qprovider_core._lists import QueryError
 from qprovider_core.attributes import FACET_HOOKS
 from qprovider_core.errors import QProviderError, failure_text
-from qprovider_core.query import BackendQuery, Rejections, View, sift, sift_views
+from qprovider_core.query import BackendQuery, Rejections, sift, sift_views
 from qprovider_core.records import BackendInfo, Deadline
 from qprovider_core.selection import RUNS
+from qprovider_core.views import View
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account

@@ -19,9 +19,10 @@ from qprovider_core.errors import (
     failure_text,
     near_matches,
 )
-from qprovider_core.query import BackendQuery, Rejections, View
+from qprovider_core.query import BackendQuery, Rejections
 from qprovider_core.records import BackendInfo
 from qprovider_core.selection import least_busy_info, nothing_runs, pick
+from qprovider_core.views import View
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
@@ -205,7 +206,7 @@ def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeou
     records = [item for item in items if isinstance(item, BackendInfo)]
     if len(records) == len(items):
         return least_busy_info(records)
-    from qprovider_core._backend import least_busy_handle  # late: handles need Qiskit
+    from qprovider_core._least_busy import least_busy_handle  # late: handles need Qiskit
 
     return least_busy_handle(items, config.timeout_s(timeout if vendor_timeout is None else vendor_timeout))
 

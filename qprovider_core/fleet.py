@@ -16,6 +16,7 @@ from qprovider_core._plugins import registry
 from qprovider_core._provider import Provider
 from qprovider_core._queries import Party, choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount, resolve_account, resolve_all, resolve_unsaved
+from qprovider_core.criteria import is_pattern, wildcard
 from qprovider_core.errors import (
     InvalidInputError,
     NoAccountError,
@@ -24,7 +25,6 @@ from qprovider_core.errors import (
     UnknownProviderError,
     failure_text,
 )
-from qprovider_core.query import is_pattern, wildcard
 from qprovider_core.records import BackendInfo
 from qprovider_core.secret import get_logger
 
@@ -197,7 +197,7 @@ def list_backends(
         timeout: Seconds for the whole query; vendor_timeout: for each account. Default: 30, or QPROVIDER_TIMEOUT.
         refresh: Ask the vendors even where a cached answer would do.
         criteria: Any attribute, such as ``num_qubits=27``, ``min_num_qubits=5``, ``simulator=False``,
-            ``operational=True``, ``basis_gates="cx"``; see `qprovider_core.query.keyword_criterion`.
+            ``operational=True``, ``basis_gates="cx"``; see `qprovider_core.criteria.keyword_criterion`.
     Raises:
         InvalidInputError: A name or value that cannot be used, before anybody is asked.
     """

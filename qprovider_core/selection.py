@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from qprovider_core.attributes import CATALOGUE, Attribute
 from qprovider_core.errors import NoMatchingBackendError
-from qprovider_core.query import UNFETCHED, Needs, Outcome, View
 from qprovider_core.records.backends import BackendInfo
+from qprovider_core.views import UNFETCHED, Needs, Outcome, View
 
 # Words of a status under which jobs are taken but not run, or not taken at all. Vendors' texts vary, hence stems.
 # "internal" and "dedicated" mean: reserved for others.

@@ -25,9 +25,10 @@ from typing import Any, NoReturn
 import attrs
 
 from qprovider_core.attributes import FACETS, Attribute, Kind, find_attribute
+from qprovider_core.criteria import is_pattern, plain, wildcard
 from qprovider_core.errors import UnknownAttributeError, WhereError
-from qprovider_core.query import Criterion, Needs, Outcome, View, _plain, is_pattern, wildcard
 from qprovider_core.records.backends import BackendInfo
+from qprovider_core.views import Criterion, Needs, Outcome, View
 
 _LONGEST = 4000
 _filters = threading.Lock()
@@ -316,7 +317,7 @@ class _Reader:
         if pattern is not None:
             return pattern
         if sign in ("==", "!=") and Kind.OTHER in (_kind(left), _kind(right)):
-            return _Comparison(left, right, lambda a, b: compare(_plain(a), _plain(b)))
+            return _Comparison(left, right, lambda a, b: compare(plain(a), plain(b)))
         return _Comparison(left, right, compare)
 
     def dated(self, side: _Node, other: _Node, node: ast.expr) -> _Node:

@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qprovider_core.criteria import keyword_criterion
 from qprovider_core.errors import InvalidInputError, ResponseError, UnknownAttributeError
-from qprovider_core.query import (
-    UNFETCHED,
-    BackendQuery,
-    Rejected,
-    Rejections,
-    View,
-    keyword_criterion,
-    sift,
-)
+from qprovider_core.query import BackendQuery, Rejected, Rejections, sift
 from qprovider_core.records import (
     BackendConfiguration,
     BackendInfo,
@@ -27,6 +20,7 @@ from qprovider_core.records import (
     Measured,
     QubitCalibration,
 )
+from qprovider_core.views import UNFETCHED, View
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FACETS = ("status", "configuration", "properties")

@@ -9,8 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qprovider_core.errors import QProviderError, UnknownAttributeError, WhereError
-from qprovider_core.query import UNFETCHED, BackendQuery, Needs, View, sift
+from qprovider_core.query import BackendQuery, sift
 from qprovider_core.records import BackendConfiguration, BackendInfo, BackendProperties, BackendStatus
+from qprovider_core.views import UNFETCHED, Needs, View
 from qprovider_core.where import parse_where
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
