@@ -30,12 +30,9 @@ Each message says what happened, why, and what to do next; the facts are attribu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from qprovider_core.secret import scrub
-
-if TYPE_CHECKING:
-    from qprovider_core._job import Job
 
 
 class QProviderError(Exception):
@@ -350,14 +347,14 @@ class JobTimeoutError(JobError, TimeoutError):
     """The job did not finish in time. It goes on: wait again, or come back later.
 
     Attributes:
-        job: The handle, to go on with.
+        job: The handle (`Job`), to go on with.
     """
 
     def __init__(
         self,
         what: str,
         *,
-        job: Job | None = None,
+        job: Any = None,
         job_id: str | None = None,
         why: str | None = None,
         hint: str | None = None,
