@@ -23,6 +23,7 @@ import math
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -153,6 +154,8 @@ class AccountsFile:
             yield
         finally:
             lock.release()
+            # Whoever saves again at once would take the lock before those that poll for it get a turn.
+            time.sleep(1.5 * _POLL_S)
 
     def _make_directory(self) -> None:
         """Make the file's directory, for its owner only.
@@ -169,7 +172,7 @@ class AccountsFile:
                 raise
         mode = stat.S_IMODE(directory.stat().st_mode)
         if mode & 0o077 and not mode & stat.S_ISVTX and _is_ours(directory, self._target.name):
-            os.chmod(directory, 0o700)
+            os.chmod(directory, mode & 0o700)  # only ever less: one that its owner may not write stays so
 
     def _write(self, text: str) -> None:
         # A lone surrogate becomes an escape, which JSON reads back as what it was.

@@ -21,6 +21,7 @@ from qprovider_core.errors import (
     PluginError,
     QProviderError,
     UnknownOptionError,
+    failure_text,
 )
 from qprovider_core.records import ProviderSpec
 from qprovider_core.secret import Secret, scrub
@@ -66,8 +67,8 @@ def credential_fields(spec: ProviderSpec) -> tuple[CredentialField, ...]:
     try:
         hints = get_type_hints(spec.credentials)
         attributes = attrs.fields(spec.credentials)
-    except (NameError, TypeError, ValueError) as exc:
-        raise _unreadable(spec, f"{type(exc).__name__}: {exc}") from exc
+    except Exception as exc:
+        raise _unreadable(spec, failure_text(exc)) from exc
     fields = []
     for attribute in attributes:
         if not attribute.init:

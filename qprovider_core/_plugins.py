@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from types import FunctionType
 from typing import Any, Literal, TypeVar
 
@@ -18,23 +19,24 @@ import pluggy
 
 from qprovider_core import config
 from qprovider_core._concurrency import in_background
+from qprovider_core._credential_fields import credential_fields
 from qprovider_core._provider import HOOKS, Provider, describe, make_manager
 from qprovider_core.errors import (
     DeadlineError,
     PluginError,
     QProviderError,
     UnknownProviderError,
+    failure_text,
 )
-from qprovider_core.records import (
-    ProviderSpec,
-)
+from qprovider_core.records import Deadline, ProviderSpec
 from qprovider_core.records._base import Record
 from qprovider_core.secret import get_logger
 
 _log = get_logger("qprovider.plugins")
 
 ENTRY_POINT_GROUP = "qprovider"
-_LOAD_TIMEOUT_S = 20.0
+_LOAD_TIMEOUT_S = 10.0  # for all of them together
+_PATIENCE_S = 1.0  # how long the next one waits for one that is slow
 _ANNOUNCE = "qprovider_provider"
 
 
@@ -120,7 +122,8 @@ class Registry:
     """All plugins of this process. Thread-safe; plugins may come and go while others are in use."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # held for moments only, never while a plugin's own code runs
+        self._discovery = threading.Lock()
         self._infos: dict[str, PluginInfo] = {}
         self._providers: dict[str, Provider] = {}
         self._cross_cutting: list[tuple[str, object]] = []
@@ -150,12 +153,12 @@ class Registry:
         with self._lock:
             if name in self._providers:
                 return self._providers[name]
-            left_out = self.left_out().get(name)
+            unused = self._infos.get(name)
             raise UnknownProviderError(
                 name,
                 self._providers,
-                why=f"Its plugin was left out: {left_out.reason}" if left_out else None,
-                hint=left_out.hint if left_out else None,
+                why=f"Its plugin was {unused.status}: {unused.reason}." if unused else None,
+                hint=unused.hint if unused else None,
             )
 
     def spec(self, name: str) -> ProviderSpec:
@@ -178,15 +181,14 @@ class Registry:
         """
         self._discover()
         name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
-        with self._lock:
-            if name in self._infos and self._infos[name].status == "active":
-                raise PluginError(f"A plugin named {name!r} is registered already.", plugin=name)
-            loaded, exc = _attempt(lambda: _examine(name, plugin, PluginInfo(name=name)), name)
-            if loaded is not None:
-                provider, exc = _attempt(lambda: self._announce(loaded), name)
-            if loaded is None or exc is not None:
-                raise PluginError(f"Plugin {name!r} cannot be used: {_reason(exc)}.", plugin=name) from exc
-            return self._admit(loaded, provider)
+        if name in self._infos and self._infos[name].status == "active":
+            raise PluginError(f"A plugin named {name!r} is registered already.", plugin=name)
+        loaded, exc = _attempt(lambda: _examine(name, plugin, PluginInfo(name=name)), name)
+        if loaded is not None:
+            provider, exc = _attempt(lambda: self._announce(loaded), name)
+        if loaded is None or exc is not None:
+            raise PluginError(f"Plugin {name!r} cannot be used: {_reason(exc)}.", plugin=name) from exc
+        return self._admit(loaded, provider)
 
     def unregister(self, name: str) -> None:
         """Forget a plugin. Accounts that were opened through it go on until they are closed."""
@@ -203,23 +205,52 @@ class Registry:
                 self._rewire()
 
     def _discover(self) -> None:
-        with self._lock:
+        """Find and load the installed plugins, once. A plugin that asks while it is being loaded is told what is
+        known so far."""
+        if self._discovered or getattr(_loading, "here", False):
+            return
+        with self._discovery:
             if self._discovered:
                 return
+            try:
+                self._load_all()
+            except BaseException:  # Ctrl-C, for instance: the next call begins anew, not with half of them
+                with self._lock:
+                    self._infos, self._providers, self._cross_cutting = {}, {}, []
+                raise
             self._discovered = True
-            loaded = [plugin for plugin in map(self._load, self._entries()) if plugin is not None]
-            # Cross-cutting plugins first: they may watch the announcements, too.
-            for plugin in sorted(loaded, key=lambda candidate: candidate.is_vendor):
-                provider, exc = _attempt(partial(self._announce, plugin), plugin.name)
-                if exc is not None:
-                    self._leave_out(plugin.info, exc)
-                else:
-                    self._admit(plugin, provider)
+
+    def _load_all(self) -> None:
+        """Load one after another; one that is slow goes on beside the next, and one that hangs costs its row."""
+        deadline = Deadline.after(_LOAD_TIMEOUT_S)
+        started: list[tuple[PluginInfo, Future[_Loaded]]] = []
+        for entry in self._entries():
+            info = _entry_info(entry)
+            future = _begin(partial(_load, entry, info), entry.name)
+            wait([future], timeout=min(_PATIENCE_S, deadline.remaining_s()))
+            started.append((info, future))
+        loaded: list[_Loaded] = []
+        for info, future in started:
+            outcome = _outcome(future, deadline)
+            found, problem = outcome
+            if found is not None:
+                loaded.append(found)
+            elif problem is not None:
+                self._leave_out(info, problem)
+        # Cross-cutting plugins first: they may watch the announcements, too.
+        for plugin in sorted(loaded, key=lambda candidate: candidate.is_vendor):
+            provider, exc = _attempt(partial(self._announce, plugin), plugin.name)
+            if exc is not None:
+                self._leave_out(plugin.info, exc)
+            else:
+                self._admit(plugin, provider)
 
     def _entries(self) -> list[EntryPoint]:
         allowed, blocked = config.plugin_allowlist(), config.plugin_blocklist()
         entries: list[EntryPoint] = []
-        for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda e: (e.name, e.value)):
+        found, damaged = _installed()
+        self._infos.update((info.name, info) for info in damaged)
+        for entry in sorted(found, key=lambda e: (e.name, e.value)):
             if entry.name in blocked or (allowed is not None and entry.name not in allowed):
                 setting = "QPROVIDER_DISABLE_PLUGINS" if entry.name in blocked else "QPROVIDER_PLUGINS"
                 info = _entry_info(entry)
@@ -235,13 +266,6 @@ class Registry:
             else:
                 entries.append(entry)
         return entries
-
-    def _load(self, entry: EntryPoint) -> _Loaded | None:
-        info = _entry_info(entry)
-        loaded, exc = _attempt(lambda: _examine(entry.name, entry.load(), info), entry.name)
-        if exc is not None:
-            self._leave_out(info, exc)
-        return loaded
 
     def _leave_out(self, info: PluginInfo, exc: BaseException) -> None:
         reason = _reason(exc)
@@ -260,28 +284,52 @@ class Registry:
         provider.wire(self._cross_cutting)
         spec = provider.call(_ANNOUNCE)
         if spec is None:
-            raise PluginError("it announces no provider")
+            raise PluginError("it announces no provider", hint="This is a fault of the plugin: report it.")
         if spec.name in self._providers:
             other = self._providers[spec.name].plugin_name
-            raise PluginError(f"the provider name {spec.name!r} is taken by plugin {other!r}")
+            raise PluginError(
+                f"the provider name {spec.name!r} is taken by plugin {other!r}",
+                hint="Uninstall one of the two, or leave one out with QPROVIDER_DISABLE_PLUGINS.",
+            )
+        credential_fields(spec)  # a class that cannot be read is found now, not in the middle of a query
         provider.spec = spec
         return provider
 
     def _admit(self, loaded: _Loaded, provider: Provider | None) -> PluginInfo:
         """Take a sound plugin in: a vendor by its name, a cross-cutting one around all vendors."""
         info = loaded.info
-        if provider is None:
-            self._cross_cutting.append((loaded.name, loaded.plugin))
-            self._rewire()
-        else:
-            self._providers[provider.spec.name] = provider
-            info = attrs.evolve(info, provider=provider.spec.name, title=provider.spec.title)
-        self._infos[info.name] = info
+        with self._lock:
+            if provider is None:
+                self._cross_cutting = [*self._cross_cutting, (loaded.name, loaded.plugin)]
+                self._rewire()
+            else:
+                self._providers[provider.spec.name] = provider
+                info = attrs.evolve(info, provider=provider.spec.name, title=provider.spec.title)
+            self._infos[info.name] = info
         return info
 
     def _rewire(self) -> None:
         for provider in self._providers.values():
             provider.wire(self._cross_cutting)
+
+
+def _installed() -> tuple[list[EntryPoint], list[PluginInfo]]:
+    """The entry points of all installed distributions, and a row for each whose own cannot be read."""
+    try:
+        return list(entry_points(group=ENTRY_POINT_GROUP)), []
+    except Exception as exc:  # noqa: BLE001  one malformed file makes the common call fail, in various ways
+        _log.info("entry points are read one by one: %s", describe(exc))
+    found: list[EntryPoint] = []
+    damaged: list[PluginInfo] = []
+    for distribution in distributions():
+        try:
+            found += distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as exc:  # noqa: BLE001  as above
+            name = str(distribution.name)
+            reason = f"its entry_points.txt cannot be read: {describe(exc)}"
+            hint = f"Reinstall {name}, or uninstall it."
+            damaged.append(PluginInfo(name=name, distribution=name, status="left out", reason=reason, hint=hint))
+    return found, damaged
 
 
 def _entry_info(entry: EntryPoint) -> PluginInfo:
@@ -293,25 +341,41 @@ def _entry_info(entry: EntryPoint) -> PluginInfo:
     return PluginInfo(name=entry.name, distribution=told.get("Name"), version=told.get("Version"))
 
 
+def _load(entry: EntryPoint, info: PluginInfo) -> _Loaded:
+    return _examine(entry.name, entry.load(), info)
+
+
 def _reason(exc: BaseException | None) -> str:
     """Why a plugin is left out, as the end of a sentence."""
-    return exc.what.rstrip(".") if isinstance(exc, QProviderError) else describe(exc)
+    return failure_text(exc).rstrip(".") if isinstance(exc, QProviderError) else describe(exc)
 
 
 _T = TypeVar("_T")
+_loading = threading.local()
+
+
+def _begin(work: Callable[[], _T], name: str) -> Future[_T]:
+    """Run a plugin's own code in a thread, so that a module that hangs while it is imported can be left behind."""
+
+    def marked() -> _T:
+        _loading.here = True  # a plugin may ask for the plugins; it must not wait for itself
+        return work()
+
+    return in_background(marked, f"load-{name}")
+
+
+def _outcome(future: Future[_T], deadline: Deadline) -> tuple[_T | None, BaseException | None]:
+    """What came of it: the answer, or what it raised (anything, SystemExit too)."""
+    try:
+        exc = future.exception(timeout=deadline.timeout)
+    except TimeoutError:
+        return None, DeadlineError(f"it did not load within {_LOAD_TIMEOUT_S:g} s", timeout_s=_LOAD_TIMEOUT_S)
+    return (None, exc) if exc is not None else (future.result(), None)
 
 
 def _attempt(work: Callable[[], _T], name: str) -> tuple[_T | None, BaseException | None]:
-    """Run a plugin's own code and return its answer, or what it raised: anything, SystemExit too.
-
-    In a thread, so that a module that hangs while it is imported costs no more than its time limit.
-    """
-    future = in_background(work, f"load-{name}")
-    try:
-        exc = future.exception(timeout=_LOAD_TIMEOUT_S)
-    except TimeoutError:
-        exc = DeadlineError(f"it did not load within {_LOAD_TIMEOUT_S:g} s", timeout_s=_LOAD_TIMEOUT_S)
-    return (None, exc) if exc is not None else (future.result(), None)
+    """Run a plugin's own code and wait for what comes of it."""
+    return _outcome(_begin(work, name), Deadline.after(_LOAD_TIMEOUT_S))
 
 
 _registry = Registry()

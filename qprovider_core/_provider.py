@@ -16,6 +16,7 @@ from qprovider_core.errors import (
     TransportError,
     UnsupportedError,
     VetoError,
+    text_of,
 )
 from qprovider_core.records import (
     AccountInfo,
@@ -30,7 +31,7 @@ from qprovider_core.records import (
     SessionInfo,
     Submission,
 )
-from qprovider_core.secret import get_logger
+from qprovider_core.secret import get_logger, scrub
 
 _log = get_logger("qprovider.plugins")
 
@@ -212,11 +213,15 @@ class Provider:
         finally:
             witness.pop()
         if not frame.entered:
-            raise self._veto(hook, outer, owners) from outer
+            raise self._veto(hook, outer, owners) from (None if _leaks(outer) else outer)
         if isinstance(frame.error, QProviderError):
+            if _leaks(frame.error):
+                raise frame.error from None
             raise frame.error
         if frame.error is not None:
-            raise self._translate(hook, frame.error, owners) from frame.error
+            # A vendor's client may quote the token in its own error, and a traceback prints the cause.
+            cause = None if _leaks(frame.error) else frame.error
+            raise self._translate(hook, frame.error, owners) from cause
         if outer is not None:
             _log.warning(
                 "plugin %r raised %s after %s had answered %s; the answer stands",
@@ -268,8 +273,23 @@ def describe(exc: BaseException | None) -> str:
     """An error's class and text on one line."""
     if exc is None:
         return "no reason given"
-    text = " ".join(str(exc.what if isinstance(exc, QProviderError) else exc).split())
+    text = text_of(exc)
     return f"{type(exc).__name__}: {text}".rstrip(".") if text else type(exc).__name__
+
+
+def _leaks(exc: BaseException | None) -> bool:
+    """Whether a traceback of the error, with what it was caused by, would print a secret."""
+    seen: set[int] = set()
+    while exc is not None and id(exc) not in seen:
+        seen.add(id(exc))
+        try:
+            text = str(exc)
+        except Exception:  # noqa: BLE001  a traceback cannot read it either
+            text = ""
+        if scrub(text) != text:
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
 
 
 def _owner(traceback: TracebackType | None, owners: Mapping[CodeType, str]) -> str | None:

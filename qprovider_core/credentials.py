@@ -20,6 +20,7 @@ from qprovider_core._credential_fields import (
     missing_fields,
 )
 from qprovider_core.errors import (
+    AccountsFileError,
     ConfigurationError,
     NoAccountError,
     QProviderError,
@@ -130,7 +131,14 @@ def resolve_all(spec: ProviderSpec, store: AccountStore | None = None) -> list[R
     if environment:
         found.append(_tried(spec, ENVIRONMENT, *environment))
     store = store or AccountStore()
-    for account in sorted(store.accounts(spec.name), key=lambda account: not account.is_default):
+    try:
+        saved = store.accounts(spec.name)
+    except AccountsFileError as exc:
+        if not environment:
+            raise
+        saved = []  # the environment's account needs no file
+        found.append(_broken(spec, DEFAULT, "the accounts file", exc))
+    for account in sorted(saved, key=lambda account: not account.is_default):
         source = f"saved account {account.name!r}"
         try:
             fields = store.with_secrets(account).fields

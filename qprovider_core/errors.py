@@ -44,6 +44,11 @@ class QProviderError(Exception):
         hint: What to do next, or None.
     """
 
+    # A vendor's subclass may forget to call us; its errors are read all the same.
+    what: str = ""
+    why: str | None = None
+    hint: str | None = None
+
     def __init__(self, what: str, *, why: str | None = None, hint: str | None = None) -> None:
         self.what = scrub(what)
         self.why = scrub(why) if why else None
@@ -54,13 +59,21 @@ class QProviderError(Exception):
         return "\n".join(part for part in (self.what, self.why, self.hint) if part)
 
 
+def text_of(exc: BaseException) -> str:
+    """An error's own text on one line, secrets masked; empty when it has none, or none that can be read."""
+    try:
+        return scrub(" ".join(str(exc.what if isinstance(exc, QProviderError) else exc).split()))
+    except Exception:  # noqa: BLE001  a plugin's errors may fail at this, too
+        return ""
+
+
 def failure_text(exc: BaseException) -> str:
     """An error as one line beside an answer."""
+    name, text = type(exc).__name__, text_of(exc)
     if isinstance(exc, QProviderError):
-        text = " ".join(part for part in (exc.what, exc.why) if part)
-    else:
-        text = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-    return scrub(" ".join(text.split()))
+        why = scrub(" ".join(str(exc.why).split())) if exc.why else ""
+        return " ".join(part for part in (text, why) if part) or name
+    return f"{name}: {text}" if text else name
 
 
 class ConfigurationError(QProviderError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -56,6 +56,16 @@ def aware(instance: object, attribute: attrs.Attribute[Any], value: datetime | N
     """attrs validator: a time must carry its offset."""
     if value is not None and value.tzinfo is None:
         raise ValueError(f"{attribute.name} must be an aware time (with an offset), not {value.isoformat()}")
+
+
+def of_type(kind: type, *, optional: bool = False) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    """attrs validator: the value is of that type, or None where that may be."""
+
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind) and not (optional and value is None):
+            raise TypeError(f"{attribute.name} must be a {kind.__name__}, not {_brief(value)}")
+
+    return check
 
 
 def as_utc(value: datetime | None) -> datetime | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
-from qprovider_core.records._base import Record, as_tuple, time_field
+from qprovider_core.records._base import Record, as_tuple, of_type, time_field
 from qprovider_core.secret import Secret
 
 
@@ -17,6 +17,11 @@ class TokenCredentials(Record):
     """Credentials that are one token or API key. A vendor that needs more subclasses this or brings its own."""
 
     token: Secret = attrs.field(metadata={"help": "API token or key"})
+
+
+def _names(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"{attribute.name} must be a list of texts, not {value!r}")
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -40,17 +45,17 @@ class ProviderSpec(Record):
     """
 
     name: str = attrs.field()
-    title: str
-    description: str = ""
-    credentials: type | None = None
-    credentials_help: str = ""
-    extra_fields: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
-    run_options: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
-    max_tags: int | None = None
+    title: str = attrs.field(validator=of_type(str))
+    description: str = attrs.field(default="", validator=of_type(str))
+    credentials: type | None = attrs.field(default=None, validator=of_type(type, optional=True))
+    credentials_help: str = attrs.field(default="", validator=of_type(str))
+    extra_fields: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=_names)
+    run_options: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=_names)
+    max_tags: int | None = attrs.field(default=None, validator=of_type(int, optional=True))
     min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
-    backend_class: str | None = None
-    job_class: str | None = None
+    backend_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    job_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
 
     @name.validator
     def _check_name(self, attribute: object, value: object) -> None:

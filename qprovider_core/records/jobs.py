@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from qprovider_core.records._base import Record, as_tuple, time_field
+from qprovider_core.records._base import Record, as_tuple, of_type, time_field
 from qprovider_core.records.backends import BackendRef
 
 
@@ -139,7 +139,7 @@ class JobInfo(Record):
     """
 
     id: str
-    state: JobState
+    state: JobState = attrs.field(validator=of_type(JobState))
     state_text: str | None = None
     backend: str | None = None
     instance: str | None = None

@@ -5,6 +5,7 @@ A document of a large device holds ten thousand values. It is kept as it came an
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -139,12 +140,16 @@ class BackendProperties:
         Raises:
             InvalidInputError: There is no such qubit.
         """
-        if isinstance(qubit, bool) or not isinstance(qubit, int) or not 0 <= qubit < len(self.qubits):
+        try:
+            index = -1 if isinstance(qubit, bool) else operator.index(qubit)
+        except TypeError:
+            index = -1
+        if not 0 <= index < len(self.qubits):
             raise InvalidInputError(
                 f"{self.backend_name} has no calibrated qubit {qubit!r}.",
                 hint=f"Qubits are numbered 0 to {len(self.qubits) - 1}." if self.qubits else None,
             )
-        values = self.qubits[qubit].values
+        values = self.qubits[index].values
         return values if name is None else values.get(name)
 
     def _qubit_value(self, qubit: int, name: str) -> float | None:
@@ -190,7 +195,7 @@ class BackendProperties:
         self, gate: str, qubits: int | Sequence[int], name: str | None = None
     ) -> Mapping[str, Measured] | Measured | None:
         """All values of a gate on `qubits` by name, or the one asked for. None: no such gate or value."""
-        place = (qubits,) if isinstance(qubits, int) else tuple(qubits)
+        place = tuple(qubits) if isinstance(qubits, Sequence) else (operator.index(qubits),)
         calibration = self._gate_index.get((gate, place))
         if calibration is None:
             return None
@@ -282,7 +287,8 @@ class BackendProperties:
             other._content,
         )
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return hash((self.backend_name, self.backend_version, self.last_update))
 
     def __reduce__(self) -> tuple[object, ...]:
         # The loader may hold an open file or a closure: what travels is the content.

@@ -216,8 +216,9 @@ def test_an_account_is_asked_alone(vendor, account):
 
 def test_an_account_lists_and_retrieves_jobs(account):
     job = JobInfo(id="j1", state=JobState.DONE)
-    acme = account(list_jobs=lambda query: JobPage(jobs=[job]), get_job=lambda job: JobInfo(id=job.id, state="x") and
-                   JobInfo(id=job.id, state=JobState.DONE))  # fmt: skip
+    acme = account(
+        list_jobs=lambda query: JobPage(jobs=[job]), get_job=lambda job: JobInfo(id=job.id, state=JobState.DONE)
+    )
     assert [one.job_id() for one in acme.jobs()] == ["j1"]
     assert acme.retrieve_job("j1").info == job
 

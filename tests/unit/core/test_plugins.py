@@ -5,7 +5,8 @@ import subprocess
 import sys
 import textwrap
 import threading
-from importlib.metadata import entry_points
+import time
+from importlib.metadata import distributions, entry_points
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -127,7 +128,7 @@ BROKEN = {
         "failed in qprovider_provider: OSError: no disk",
         "report it to its authors",
     ),
-    "nothing": (NEEDED + "@hookimpl\ndef qprovider_provider(): ...", "it announces no provider", "Upgrade broken"),
+    "nothing": (NEEDED + "@hookimpl\ndef qprovider_provider(): ...", "it announces no provider", "fault of the plugin"),
     "type": (
         NEEDED + "@hookimpl\ndef qprovider_provider():\n    return 'acme'",
         "answered qprovider_provider with a str; a ProviderSpec was expected",
@@ -142,6 +143,29 @@ BROKEN = {
         NEEDED + "@hookimpl(wrapper=True)\ndef qprovider_list_backends(): return 5",
         "generator",
         "do not fit: upgrade both",
+    ),
+    "unreadable": (
+        "class E(Exception):\n    def __str__(self): raise ValueError\nraise E()",
+        "E",
+        "Upgrade broken",
+    ),
+    "credentials": (
+        NEEDED + "@hookimpl\ndef qprovider_provider():\n"
+        "    return ProviderSpec(name='broken', title='B', credentials=dict)",
+        "credentials",
+        "",
+    ),
+    "annotation": (
+        NEEDED + "import attrs\n@attrs.frozen\nclass C:\n    token: 'attrs.Nope'\n"
+        "@hookimpl\ndef qprovider_provider():\n    return ProviderSpec(name='broken', title='B', credentials=C)",
+        "Nope",
+        "",
+    ),
+    "fields": (
+        NEEDED + "@hookimpl\ndef qprovider_provider():\n"
+        "    return ProviderSpec(name='broken', title='B', extra_fields=5)",
+        "extra_fields must be a list of texts, not 5",
+        "fault of the plugin",
     ),
     "attribute": ("class P:\n    x = 5", "AttributeError", "Upgrade broken"),
     "class": (
@@ -374,3 +398,68 @@ def test_plugins_are_looked_for_once_whoever_asks_first(monkeypatch):
     for thread in threads:
         thread.join(10)
     assert calls == [ENTRY_POINT_GROUP]
+
+
+# ------------------------------------------------------------------------------------------ worse than broken
+
+
+def test_a_malformed_entry_points_file_costs_its_own_distribution(install, monkeypatch):
+    site = install("acme")
+    monkeypatch.setattr(_plugins, "distributions", lambda: distributions(path=[str(site)]))
+    bad = site / "bad-0.1.dist-info"
+    bad.mkdir()
+    (bad / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 0.1\n")
+    (bad / "entry_points.txt").write_text("[qprovider]\nno equals sign\n")
+    assert row("acme").status == "active"
+    assert "entry_points.txt cannot be read" in row("bad").reason
+    assert qp.list_backends().names() == ["acme:one"]
+
+
+def test_an_interrupt_while_loading_does_not_leave_half_a_registry(install, monkeypatch):
+    install("acme")
+    real, calls = _plugins.wait, []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(_plugins, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        qp.plugins()
+    assert row("acme").status == "active"
+
+
+def test_several_modules_that_hang_cost_one_time_limit_and_not_the_plugins_behind_them(install, monkeypatch):
+    monkeypatch.setattr(_plugins, "_LOAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(_plugins, "_PATIENCE_S", 0.05)
+    for name in ("aaa", "bbb", "ccc"):
+        install(name, "import time\ntime.sleep(1000)")
+    install("zeta")
+    started = time.monotonic()
+    assert qp.list_backends().names() == ["zeta:one"]
+    assert time.monotonic() - started < 20
+    assert {row(name).reason for name in ("aaa", "bbb", "ccc")} == {"it did not load within 1 s"}
+
+
+def test_a_plugin_may_ask_for_the_plugins_while_it_is_imported(install):
+    install("acme", "import qprovider_core as qp\nqp.plugins()\n" + textwrap.dedent(WORKING))
+    assert row("acme").status == "active"
+
+
+def test_a_blocked_provider_is_named_as_blocked(install, monkeypatch):
+    install("acme")
+    monkeypatch.setenv("QPROVIDER_DISABLE_PLUGINS", "acme")
+    with pytest.raises(UnknownProviderError, match="was blocked: left out by QPROVIDER_DISABLE_PLUGINS"):
+        qp.list_backends(provider="acme")
+
+
+def test_an_error_that_forgets_its_base_costs_its_own_row(install):
+    install("acme")
+    raising = WORKING.replace("return [BackendInfo", "raise Odd() or [BackendInfo")
+    odd = "import qprovider_core\nclass Odd(qprovider_core.QProviderError):\n    def __init__(self): pass\n"
+    install("odd", odd + textwrap.dedent(raising))
+    listed = qp.list_backends()
+    assert listed.names() == ["acme:one"]
+    assert [error.provider for error in listed.errors] == ["odd"]

@@ -1,6 +1,7 @@
 """Cross-cutting plugins: they observe and veto every hook, and can do nothing else to a call."""
 
 import logging
+import traceback
 from types import SimpleNamespace
 
 import pytest
@@ -31,6 +32,7 @@ from qprovider_core.records import (
     Submission,
     SubmissionOutcome,
 )
+from qprovider_core.secret import Secret
 
 # An old-style wrapper that raises after the answer makes pluggy warn; what counts is that the answer stands.
 pytestmark = [
@@ -408,3 +410,16 @@ def test_an_answer_of_the_wrong_type_is_the_plugins_fault(hook, setting):
     setting.answers[hook] = lambda: 5.5
     with pytest.raises(PluginError, match=f"answered {hook} with a float; a {_provider.ANSWERS[hook].__name__}"):
         setting.call(hook)
+
+
+def test_a_vendors_error_that_quotes_a_secret_does_not_reach_a_traceback(vendor):
+    secret = Secret("-".join(["quoted", "in", "an", "error"]))
+
+    def list_backends():
+        raise RuntimeError(f"403 for Bearer {secret.reveal()}")
+
+    vendor("acme", list_backends)
+    account = fleet.fleet().party("acme").accounts[0]
+    with pytest.raises(PluginError, match="403 for Bearer") as caught:
+        account.ask("qprovider_list_backends")
+    assert secret.reveal() not in "".join(traceback.format_exception(caught.value))
