@@ -281,13 +281,15 @@ class Account:
         """The same as records; see `qprovider_core.list_backends`."""
         return query_records([self], name=name, **criteria)
 
-    def get_backend(self, name: str, instance: str | None = None) -> Backend:
+    def get_backend(self, name: str, instance: str | None = None, *, timeout: float | None = None) -> Backend:
         """The backend of that name.
 
         Raises:
             UnknownBackendError: This account lists none; near matches are named.
         """
-        return open_backend([self], name, instance=instance)
+        for own in (f"{self.name}/{self.provider}:", f"{self.provider}:"):
+            name = name.removeprefix(own)
+        return open_backend([self], name, instance=instance, timeout=timeout)
 
     def least_busy(self, backends: Iterable[Any] | None = None, **criteria: Any) -> Any:
         """The least busy of `backends`, or of this account's that satisfy the criteria."""
@@ -352,5 +354,25 @@ class Account:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
+    def __copy__(self) -> Self:
+        return self  # a connection cannot be doubled
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.name == "arguments":
+            raise InvalidInputError(
+                f"This account of {self.provider} was opened with credentials of its own, which do not travel.",
+                hint="Save it with save_account() and open it by its name.",
+            )
+        return (_reopened, (self.provider, self.name))
+
     def __repr__(self) -> str:
         return f"<Account {self.label} from {self.source}>"
+
+
+def _reopened(provider: str, name: str) -> Account:
+    from qprovider_core.fleet import fleet  # late: the fleet imports this module
+
+    return fleet().party(provider, name).accounts[0]

@@ -12,7 +12,7 @@ import attrs
 
 from qprovider_core import config
 from qprovider_core._accounts_file import AccountsFile, Document
-from qprovider_core._credential_fields import build_credentials, credential_fields
+from qprovider_core._credential_fields import GivenFields, build_credentials, credential_fields
 from qprovider_core._keyring import Keyring, forget
 from qprovider_core.errors import ConfigurationError, InvalidInputError, UnknownAccountError
 from qprovider_core.records import ProviderSpec
@@ -121,12 +121,13 @@ class AccountStore:
             AccountsFileError: The file is damaged. It is left as it is.
             ConfigurationError: A field does not fit, or the file or the keyring cannot be written.
         """
+        fields = GivenFields(fields)
         _check_name(name)
         entry, secrets = _entry(spec, fields)
         if keyring:
             entry["keyring"] = list(secrets)
         else:
-            entry["secrets"] = {field: secret.reveal() for field, secret in secrets.items()}
+            entry["secrets"] = secrets
         entry = {key: value for key, value in entry.items() if value}
         stale: list[str] = []
         with (
@@ -270,11 +271,10 @@ def _kept_in_keyring(provider: str, name: str, secrets: Mapping[str, Secret]) ->
 
 def _saved(document: Document, provider: str, name: str) -> SavedAccount:
     entry = document["accounts"][provider][name]
-    secrets = {field: Secret(text) for field, text in entry.get("secrets", {}).items()}
     return SavedAccount(
         provider=provider,
         name=name,
-        fields={**entry.get("fields", {}), **secrets},
+        fields={**entry.get("fields", {}), **entry.get("secrets", {})},
         is_default=_default_name(document, provider) == name,
         in_keyring=tuple(entry.get("keyring", ())),
     )

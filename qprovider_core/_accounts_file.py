@@ -14,6 +14,9 @@
 A writer holds a lock, writes a temporary file, and renames it over the old one: whoever reads, and whenever a
 writer dies, there is a whole file, the old or the new. A copy of what was last written lies beside it. It is
 not the content before that: a secret that was deleted or replaced shall linger nowhere.
+
+In a document the values of `secrets` are `Secret`, and the file's raw content is in no local variable of a
+function that an error passes through: some tools print these with a traceback.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from qprovider_core.errors import AccountsFileError, ConfigurationError
-from qprovider_core.secret import get_logger
+from qprovider_core.secret import Secret, get_logger
 
 VERSION = 1
 LOCK_WAIT_S = 30.0
@@ -58,7 +61,7 @@ class AccountsFile:
             AccountsFileError: The file is damaged.
         """
         try:
-            data = self._bytes()
+            return self._document()
         except FileNotFoundError:
             if not os.access(_nearest_directory(self._target), os.W_OK):
                 _note(f"Accounts cannot be saved: {self._target.parent} is not writable.")
@@ -66,7 +69,6 @@ class AccountsFile:
         except OSError as exc:
             _note(f"Saved accounts are not read: {self._target}: {exc.strerror}.")
             return _empty()
-        return self._parsed(data)
 
     @contextmanager
     def changing(self) -> Iterator[Document]:
@@ -78,18 +80,16 @@ class AccountsFile:
         """
         with self._locked():
             document = self._for_change()
-            before = _text(document)
             yield document
-            after = _text(document)
-            if after != before:
+            if _content(document) != _content(self._for_change()):
                 try:
-                    self._write(after)
+                    self._write(document)
                 except OSError as exc:
                     raise self._unwritable(exc) from exc
 
     def _for_change(self) -> Document:
         try:
-            return self._parsed(self._bytes())
+            return self._document()
         except FileNotFoundError:
             return _empty()
         except OSError as exc:
@@ -102,27 +102,13 @@ class AccountsFile:
                     os.chmod(self._target, 0o600)
             return file.read()
 
-    def _parsed(self, data: bytes) -> Document:
+    def _document(self) -> Document:
         """The checked document. What is wrong is told without its cause, which may hold the content."""
         problem = None
         try:
-            document = json.loads(
-                data.decode("utf-8-sig"),  # some editors put a byte order mark in front
-                object_pairs_hook=_without_duplicates,
-                parse_constant=_not_finite,
-                parse_float=_finite,
-            )
-            return _checked(document)
+            return _parsed(self._bytes())
         except _Damage as exc:
             problem = str(exc)
-        except UnicodeDecodeError as exc:
-            problem = f"Byte {exc.start} is not UTF-8."
-        except json.JSONDecodeError as exc:
-            problem = f"Line {exc.lineno}, column {exc.colno}: {exc.msg}." if data.strip() else "It is empty."
-        except RecursionError:
-            problem = "It is nested too deeply."
-        except ValueError as exc:  # a number of thousands of digits
-            problem = f"{exc}."
         hint = "It is left as it is. Repair it in an editor"
         if self._backup.exists():
             hint += f", or copy the backup over it (cp '{self._backup}' '{self._target}')"
@@ -174,10 +160,8 @@ class AccountsFile:
         if mode & 0o077 and not mode & stat.S_ISVTX and _is_ours(directory, self._target.name):
             os.chmod(directory, mode & 0o700)  # only ever less: one that its owner may not write stays so
 
-    def _write(self, text: str) -> None:
-        # A lone surrogate becomes an escape, which JSON reads back as what it was.
-        data = text.encode("utf-8", "backslashreplace")
-        _replace((self._backup, self._target), data)
+    def _write(self, document: Document) -> None:
+        _replace((self._backup, self._target), document)
         _sync_directory(self._target.parent)
 
     def _unwritable(self, exc: Exception) -> ConfigurationError:
@@ -200,8 +184,38 @@ def _empty() -> Document:
     return {"version": VERSION, "accounts": {}, "defaults": {}}
 
 
-def _text(document: Document) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def _content(document: Document) -> bytes:
+    """What the file holds for the document, its secrets in the clear: keep it in no variable."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=Secret.reveal)
+    # A lone surrogate becomes an escape, which JSON reads back as what it was.
+    return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def _parsed(data: bytes) -> Document:
+    """The checked document.
+
+    Raises:
+        _Damage: It is none.
+    """
+    try:
+        document = json.loads(
+            data.decode("utf-8-sig"),  # some editors put a byte order mark in front
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_not_finite,
+            parse_float=_finite,
+        )
+        return _checked(document)
+    except _Damage:
+        raise
+    except UnicodeDecodeError as exc:
+        problem = f"Byte {exc.start} is not UTF-8."
+    except json.JSONDecodeError as exc:
+        problem = f"Line {exc.lineno}, column {exc.colno}: {exc.msg}." if data.strip() else "It is empty."
+    except RecursionError:
+        problem = "It is nested too deeply."
+    except ValueError as exc:  # a number of thousands of digits
+        problem = f"{exc}."
+    raise _Damage(problem)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -223,7 +237,7 @@ def _finite(text: str) -> float:
 
 
 def _checked(data: Any) -> Document:
-    """`data` with its parts in place.
+    """`data` with its parts in place and its secrets masked.
 
     Raises:
         _Damage: It is not of the form that this module writes.
@@ -244,8 +258,9 @@ def _checked(data: Any) -> Document:
             _expect(entry, dict, place)
             _expect_keys(entry, _ENTRY_KEYS, f"{place}.")
             _expect(entry.get("fields", {}), dict, f"{place}.fields")
-            for key, value in _expect(entry.get("secrets", {}), dict, f"{place}.secrets").items():
-                _expect(value, str, f"{place}.secrets.{key}")
+            secrets = _expect(entry.get("secrets", {}), dict, f"{place}.secrets")
+            for key, value in secrets.items():
+                secrets[key] = Secret(_expect(value, str, f"{place}.secrets.{key}"))
             for index, value in enumerate(_expect(entry.get("keyring", []), list, f"{place}.keyring")):
                 _expect(value, str, f"{place}.keyring[{index}]")
     for provider, name in _expect(document["defaults"], dict, "defaults").items():
@@ -278,8 +293,8 @@ def _is_ours(directory: Path, name: str) -> bool:
     return directory.name == "qprovider" or all(entry.startswith(name) for entry in os.listdir(directory))
 
 
-def _replace(paths: Sequence[Path], data: bytes) -> None:
-    """Put `data` in the place of each file, whole or not at all, readable by its owner only.
+def _replace(paths: Sequence[Path], document: Document) -> None:
+    """Put the document in the place of each file, whole or not at all, readable by its owner only.
 
     All is on the disk under other names before the first file is replaced. These names are fixed: the lock is
     held, so a file that is there already was left by a writer that died.
@@ -289,7 +304,7 @@ def _replace(paths: Sequence[Path], data: bytes) -> None:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
+                file.write(_content(document))
                 file.flush()
                 os.fsync(file.fileno())
         for temporary, path in zip(temporaries, paths, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import threading
 import uuid
@@ -144,11 +145,11 @@ class Backend(BackendV2):
             )
         raise UnknownBackendError(self.name, what=f"{self.full_name} is not listed any more.")
 
-    def configuration(self) -> BackendConfiguration:
+    def configuration(self, *, timeout: float | None = None) -> BackendConfiguration:
         """What it can run; fetched once."""
         with self._lock:
             if self._configuration is None:
-                self._configuration = self._account.fetch_configuration(self.info.ref)
+                self._configuration = self._account.fetch_configuration(self.info.ref, timeout)
             return self._configuration
 
     def properties(self, at: datetime | None = None, *, refresh: bool = False) -> BackendProperties | None:
@@ -324,9 +325,28 @@ class Backend(BackendV2):
         names = self._account.spec.run_options
         return {key: v for key in names if (v := getattr(self._options, key, None)) is not None}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        # Libraries copy backends to set options; the account, its connection and its threads are shared.
+        copied = copy.copy(self)
+        copied._options = copy.deepcopy(self._options, memo)
+        return copied
+
+    def __copy__(self) -> Backend:
+        copied: Backend = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied._lock = threading.RLock()
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reopened, (self._account, self.info, self.as_of))  # connections do not travel: it is opened anew
+
     def __repr__(self) -> str:
         size = f", {self.info.num_qubits} qubits" if self.info.num_qubits is not None else ""
         return f"<{type(self).__name__} {self.full_name}{size}>"
+
+
+def _reopened(account: Account, info: BackendInfo, as_of: datetime) -> Backend:
+    return make_backend(account, View(info, UNFETCHED, UNFETCHED, UNFETCHED), as_of)
 
 
 def make_backend(account: Account, view: View, as_of: datetime) -> Backend:

@@ -1,13 +1,14 @@
 """A vendor's credentials class: its fields, and how values and environment variables become an object of it.
 
-No message made here shows a value of a secret field.
+No message made here shows a value of a secret field, and no traceback that prints local variables does:
+raw values stay inside `GivenFields`, and leave it only for functions that return before anything is raised.
 """
 
 from __future__ import annotations
 
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
@@ -31,6 +32,31 @@ if TYPE_CHECKING:
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
+
+
+class GivenFields(Mapping[str, object]):
+    """Fields of an account, name to value, as somebody gave them. Its repr has the names only.
+
+    Any of them may be a secret, even under a name that is misspelt or of a provider that does not exist. It is
+    no dict, for tools that print local variables look into these.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self._values = dict(fields)
+
+    def __getitem__(self, name: str) -> object:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<fields {', '.join(self._values)}>"
 
 
 @attrs.frozen(kw_only=True)
@@ -106,7 +132,7 @@ def check_names(spec: ProviderSpec, fields: Mapping[str, object]) -> None:
             raise UnknownOptionError(name, known, what=f"An account of {spec.title} has no field {name!r}.", why=why)
 
 
-def environment_fields(spec: ProviderSpec) -> tuple[dict[str, str], dict[str, str]]:
+def environment_fields(spec: ProviderSpec) -> tuple[GivenFields, dict[str, str]]:
     """The texts that the environment gives for the provider's fields, and the variable that gave each."""
     texts, origins = {}, {}
     for field in credential_fields(spec):
@@ -115,7 +141,7 @@ def environment_fields(spec: ProviderSpec) -> tuple[dict[str, str], dict[str, st
             if text is not None:
                 texts[field.name], origins[field.name] = text, name
                 break
-    return texts, origins
+    return GivenFields(texts), origins
 
 
 def build_credentials(
@@ -132,15 +158,15 @@ def build_credentials(
         NoAccountError: A required field is missing.
         ConfigurationError: A value is of the wrong type or empty, or the class refuses it.
     """
+    fields = GivenFields(fields)
     check_names(spec, fields)
     if spec.credentials is None:
         return None
     origins = origins or {}
     values = {}
     for field in credential_fields(spec):
-        given = fields.get(field.name)
-        if given is not None:
-            values[field.name] = _value(spec, field, given, origins.get(field.name))
+        if fields.get(field.name) is not None:
+            values[field.name] = _value(spec, field, fields, origins.get(field.name))
         elif field.required:
             raise _missing(spec, field)
     refusal = None
@@ -160,26 +186,15 @@ def missing_fields(spec: ProviderSpec, fields: Mapping[str, object]) -> tuple[st
     return tuple(f.name for f in credential_fields(spec) if f.required and fields.get(f.name) is None)
 
 
-def _value(spec: ProviderSpec, field: CredentialField, given: object, origin: str | None) -> Any:
-    """`given` as the field's type has it."""
+def _value(spec: ProviderSpec, field: CredentialField, fields: GivenFields, origin: str | None) -> Any:
+    """The field's value as its type has it."""
     label = f"{field.name!r} (from {origin})" if origin else repr(field.name)
     problem = None
     try:
-        if origin and isinstance(given, str) and not field.secret:
-            given = from_text(given, field.kind)
-        value = _structured(given, field.kind)
+        return _read(field, fields[field.name], from_environment=origin is not None)
     except _WrongValue as exc:
         problem = str(exc)
-    else:
-        text = value.reveal() if isinstance(value, Secret) else value
-        if not isinstance(text, str) or not (field.secret or field.required):
-            return value
-        if not text.strip():
-            problem = "it is empty"
-        elif field.secret and not _is_whole(text):
-            problem = "it is not a text of whole characters"
-        else:
-            return value
+    # Raised out here: the frames above hold the value.
     raise ConfigurationError(
         f"The field {label} of an account of {spec.title} cannot be used: {problem}.",
         why=f"It is: {field.help}." if field.help else None,
@@ -189,6 +204,19 @@ def _value(spec: ProviderSpec, field: CredentialField, given: object, origin: st
 
 class _WrongValue(ValueError):
     """A value does not fit its field; the text never shows a secret."""
+
+
+def _read(field: CredentialField, given: object, *, from_environment: bool) -> Any:
+    if from_environment and isinstance(given, str) and not field.secret:
+        given = from_text(given, field.kind)
+    value = _structured(given, field.kind)
+    text = value.reveal() if isinstance(value, Secret) else value
+    if isinstance(text, str) and (field.secret or field.required):
+        if not text.strip():
+            raise _WrongValue("it is empty")
+        if field.secret and not _is_whole(text):
+            raise _WrongValue("it is not a text of whole characters")
+    return value
 
 
 def _structured(value: object, kind: Any) -> Any:

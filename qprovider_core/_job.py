@@ -18,15 +18,18 @@ from qprovider_core._account import Account
 from qprovider_core._checks import checked_tags
 from qprovider_core._result import LazyResult, check_result
 from qprovider_core.errors import (
+    DeadlineError,
     InvalidInputError,
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
     ResultError,
     TransportError,
+    UnknownJobError,
 )
 from qprovider_core.records import (
     BackendProperties,
+    Deadline,
     JobDetails,
     JobInfo,
     JobRef,
@@ -54,6 +57,8 @@ _STATUS: Mapping[JobState, JobStatus] = {
 }
 _LONGEST_PAUSE_S = 10.0
 _PAUSE_SHARE = 0.05  # of the time waited so far: a job is seen to end at most so much later than it did
+_FETCH_TIMEOUT_S = 900.0  # for a result, where the user sets no limit
+_SHORTEST_S = 0.001  # a wait that may find its answer there already
 _HELD_S = 1.0  # how long a vendor that can may hold its answer
 _PATIENCE = 8  # connection failures in a row that a wait without a timeout bears
 
@@ -90,6 +95,8 @@ class Job(JobV1):
         self._request = request
         self.info = info
         self._lock = threading.Lock()
+        self._fetching = threading.Lock()
+        self._asked = self._told = 0
         self._result: LazyResult | None = None
 
     @property
@@ -122,11 +129,20 @@ class Job(JobV1):
             timeout: Seconds that the vendor has to answer.
             wait_s: Seconds for which a vendor that can may hold its answer until the state changes.
         """
-        if not self.info.state.final:
-            told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
-            if told is not None:
+        if self.info.state.final:
+            return self.info
+        with self._lock:
+            self._asked += 1
+            turn = self._asked
+        told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
+        if told is None:
+            raise UnknownJobError(self.info.id, what=f"{self._account.label} has no job {self.info.id!r} any more.")
+        with self._lock:
+            # An answer may arrive after a later one: it must not take the job back.
+            if turn > self._told and not self.info.state.final:
+                self._told = turn
                 self.info = newer(self.info, told)
-        return self.info
+            return self.info
 
     def status(self) -> JobStatus:
         """The nearest Qiskit `JobStatus`; never a final one for a state that is not known to be final."""
@@ -161,13 +177,14 @@ class Job(JobV1):
         end = None if timeout is None else started + timeout
         shortest = self._account.spec.min_poll_s
         held = wait is None and self._account.takes("qprovider_get_job", "wait_s")
-        failures = 0
+        failures, looked = 0, False
         while not self.info.state.final:
             left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
+            if left is not None and left <= 0 and looked:
                 raise self._timed_out(timeout)
+            looked = True
             before, asked = self.info.state, time.monotonic()
-            limit = request_s if left is None else min(left, request_s)
+            limit = request_s if left is None else max(min(left, request_s), _SHORTEST_S)
             try:
                 self.refresh(limit, wait_s=min(_HELD_S, limit) if held else 0.0)
                 failures = 0
@@ -203,13 +220,30 @@ class Job(JobV1):
             JobFailedError, JobCancelledError: It ended without a result.
             ResultError: The vendor's result does not fit the job.
         """
+        _check_timeout(timeout)
+        deadline = Deadline.after(None if timeout is None or timeout == math.inf else timeout)
         self.wait_for_final_state(timeout)
-        with self._lock:
+        left = _FETCH_TIMEOUT_S if deadline.timeout is None else max(deadline.remaining_s(), _SHORTEST_S)
+        if not self._fetching.acquire(timeout=left):
+            raise self._late(timeout)
+        try:
             if self._result is None:
-                self._result = self._fetch_result()
+                self._result = self._fetch_result(left)
             return self._result
+        except DeadlineError as exc:
+            raise self._late(timeout) from exc
+        finally:
+            self._fetching.release()
 
-    def _fetch_result(self) -> LazyResult:
+    def _late(self, timeout: float | None) -> JobTimeoutError:
+        return JobTimeoutError(
+            f"The result of job {self.info.id} did not come within {timeout or _FETCH_TIMEOUT_S:g} s.",
+            job=self,
+            job_id=self.info.id,
+            hint="The job has ended; ask again with job.result().",
+        )
+
+    def _fetch_result(self, timeout: float) -> LazyResult:
         info = self.info
         if info.state is JobState.CANCELLED:
             raise JobCancelledError(
@@ -217,7 +251,7 @@ class Job(JobV1):
             )
         if info.state is JobState.ERROR:
             raise JobFailedError(f"Job {info.id} failed.", job_id=info.id, why=info.error)
-        record = self._account.ask("qprovider_job_result", job=self.ref)
+        record = self._account.ask("qprovider_job_result", job=self.ref, timeout=timeout)
         if record is None:
             raise ResultError(
                 f"The vendor has no result of job {info.id} any more.",

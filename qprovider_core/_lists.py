@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, printable, text_table
+from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
+from qprovider_core._text import printable
 from qprovider_core.query import Rejections
 from qprovider_core.records._base import Record
 from qprovider_core.records.backends import BackendInfo
 
 T = TypeVar("T")
+_LONGEST = 600  # characters of a remark that are shown; the whole is in `.reason`
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -37,7 +39,8 @@ class QueryError(Record):
 
     def __str__(self) -> str:
         who = self.provider if self.account in (None, "default") else f"{self.account}/{self.provider}"
-        return f"{who}: {self.reason}"
+        text = printable(f"{who}: {self.reason}")
+        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 class AnswerList(list[T], Generic[T]):

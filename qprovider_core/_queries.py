@@ -15,18 +15,22 @@ from qprovider_core._lanes import Answer, ask, query_error
 from qprovider_core._lists import BackendList, QueryError
 from qprovider_core.errors import (
     InvalidInputError,
+    QProviderError,
     UnknownBackendError,
     failure_text,
     near_matches,
 )
 from qprovider_core.query import BackendQuery, Rejections
-from qprovider_core.records import BackendInfo
+from qprovider_core.records import BackendInfo, Deadline
 from qprovider_core.selection import least_busy_info, nothing_runs, pick
 from qprovider_core.views import View
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
     from qprovider_core._backend import Backend
+
+
+_SHORTEST_S = 0.001  # a wait that may find its answer there already
 
 
 @attrs.frozen
@@ -90,9 +94,9 @@ def query_handles(
     _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
     answer = ask(accounts, query, several=party.several if party else None, **limits)
-    handles, broken = _handles(answer)
+    made, broken = _handles(answer)
     answer = attrs.evolve(answer, errors=(*answer.errors, *broken))
-    return _listed(handles, answer, query, filters, party)
+    return _listed([handle for _, handle in made], answer, query, filters, party)
 
 
 def _listed(
@@ -121,9 +125,10 @@ def _filtered(found: list[Any], test: Callable[[Any], Any], rejected: Rejections
     for item in found:
         info = item if isinstance(item, BackendInfo) else item.info
         try:
-            passed = test(item)
+            passed = bool(test(item))
         except Exception as exc:  # noqa: BLE001  the user's own function may raise anything
-            failures.append(exc)
+            if not isinstance(exc, QProviderError):  # else the vendor's fault, or it has no such facet
+                failures.append(exc)
             rejected.add(f"the filter raised {failure_text(exc)}", "", [info])
             continue
         if passed:
@@ -138,18 +143,18 @@ def _filtered(found: list[Any], test: Callable[[Any], Any], rejected: Rejections
     return kept
 
 
-def _handles(answer: Answer) -> tuple[list[Backend], list[QueryError]]:
+def _handles(answer: Answer) -> tuple[list[tuple[View, Backend]], list[QueryError]]:
     """Handles of all that were found. A vendor whose own class cannot be used costs its backends only."""
-    handles: list[Backend] = []
+    made: list[tuple[View, Backend]] = []
     broken: dict[int, QueryError] = {}
     for account, view in answer.found():
         if id(account) in broken:
             continue
         try:
-            handles.append(_handle(account, view, answer.as_of))
+            made.append((view, _handle(account, view, answer.as_of)))
         except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything
             broken[id(account)] = query_error(account.provider, account.name, exc)
-    return handles, list(broken.values())
+    return made, list(broken.values())
 
 
 def _handle(account: Account, view: View, as_of: datetime) -> Backend:
@@ -181,17 +186,24 @@ def choose_least_busy(
     _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
     answer = ask(accounts, query, running=True, several=party.several if party else None, **limits)
+    errors = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
+    if filters is not None:
+        made, broken = _handles(answer)
+        kept = {id(handle) for handle in _filtered([handle for _, handle in made], filters, answer.rejected)}
+        ready = {id(view): handle for view, handle in made if id(handle) in kept}
+        if ready:
+            return ready[id(pick([view for view, _ in made if id(view) in ready]))]
+        raise nothing_runs({one.name: one.reason for one in answer.rejected}, [*errors, *map(str, broken)])
     found = list(answer.found())
-    if filters is not None and found:
-        handles = [_handle(account, view, answer.as_of) for account, view in found]
-        kept = {id(handle) for handle in _filtered(handles, filters, answer.rejected)}
-        found = [pair for pair, handle in zip(found, handles, strict=True) if id(handle) in kept]
-    if not found:
-        errors = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
-        raise nothing_runs({one.name: one.reason for one in answer.rejected}, errors)
-    best = pick([view for _, view in found])
-    account = next(account for account, view in found if view is best)
-    return _handle(account, best, answer.as_of)
+    while found:
+        best = pick([view for _, view in found])
+        account = next(account for account, view in found if view is best)
+        try:
+            return _handle(account, best, answer.as_of)
+        except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything: on with the others
+            errors.append(str(query_error(account.provider, account.name, exc)))
+            found = [pair for pair in found if pair[0] is not account]
+    raise nothing_runs({one.name: one.reason for one in answer.rejected}, errors)
 
 
 def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeout: float | None) -> Any:
@@ -220,6 +232,7 @@ def open_backend(
     timeout: float | None = None,
 ) -> Backend:
     """The one backend of that name among these accounts, with its configuration fetched."""
+    deadline = Deadline.after(config.timeout_s(timeout))
     answer = ask(accounts, BackendQuery(), timeout=timeout, several=party.several if party else None)
     matches = _matching(answer.found(), name, instance)
     if not matches and instance is None and "@" in name:
@@ -229,7 +242,7 @@ def open_backend(
     if len(matches) == 1:
         account, view = matches[0]
         handle = _handle(account, view, answer.as_of)
-        handle.configuration()
+        handle.configuration(timeout=max(deadline.remaining_s(), _SHORTEST_S))
         return handle
     if matches:
         choices = [view.info.full_name for _, view in matches]

@@ -112,27 +112,36 @@ def _fit(widths: Sequence[int], sizes: Sequence[int]) -> bool:
 
 
 class _Data:
-    """What `ExperimentResult.data` is: hexadecimal counts and memory, made when they are read."""
+    """What `ExperimentResult.data` is: hexadecimal counts and memory, made when they are read.
+
+    Attributes:
+        samples: What they are made of; None once somebody wrote counts or memory of their own.
+    """
 
     def __init__(self, samples: Samples) -> None:
-        self._samples = samples
+        self.__dict__.update(samples=samples, _made_of=samples)
         self._data_attributes = ["counts", "memory"] if samples.has_shots else ["counts"]
 
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        return {_hex(bits): number for bits, number in self._samples.counts.items()}
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("counts", "memory"):
+            self.__dict__["samples"] = None
+        self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        if name == "memory" and self._samples.has_shots:
-            self.memory = [_hex(bits) for bits in self._samples.memory or ()]
-            return self.memory
-        raise AttributeError(f"the result has no {name!r}")
+        made_of: Samples | None = self.__dict__.get("_made_of")
+        if made_of is not None and name == "counts":
+            self.__dict__[name] = {_hex(bits): number for bits, number in made_of.counts.items()}
+        elif made_of is not None and name == "memory" and made_of.has_shots:
+            self.__dict__[name] = [_hex(bits) for bits in made_of.memory or ()]
+        else:
+            raise AttributeError(f"the result has no {name!r}")
+        return self.__dict__[name]
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._data_attributes}
 
     def __repr__(self) -> str:
-        return f"<data of {self._samples.shots} shots: {', '.join(self._data_attributes)}>"
+        return f"<data: {', '.join(self._data_attributes)}>"
 
 
 def _hex(bits: str) -> str:
@@ -213,23 +222,25 @@ class LazyResult(Result):
             header=dict(record.metadata),
         )
         self.record = record
-        self._samples = samples
 
-    def _position(self, experiment: Any) -> int:
-        if experiment is None and len(self._samples) == 1:
-            return 0
-        if isinstance(experiment, int):
-            return range(len(self._samples)).index(experiment % len(self._samples))
-        wanted = self._get_experiment(experiment)  # by name, with Qiskit's own rules and errors
-        return next(i for i, one in enumerate(self.results) if one is wanted)
+    def _samples_of(self, experiment: Any) -> Samples | None:
+        """The samples behind an experiment, unless its data or registers were changed since (Qiskit's
+        `marginal_counts` does that): then Qiskit's own reading holds."""
+        found = self._get_experiment(experiment)  # with Qiskit's own rules and errors
+        samples = getattr(found.data, "samples", None)
+        if not isinstance(samples, Samples) or not isinstance(found.header, Mapping):
+            return None
+        if found.header.get("creg_sizes") != [[name, size] for name, size in samples.registers]:
+            return None
+        return samples if found.header.get("memory_slots") == samples.num_bits else None
 
     def get_counts(self, experiment: Any = None) -> Any:
         """Bit string to number, for one experiment, or a list of them for all; see Qiskit's `Result`."""
-        if experiment is None and len(self._samples) != 1:
-            return [self.get_counts(i) for i in range(len(self._samples))]
-        if isinstance(experiment, int):
-            self._get_experiment(experiment)  # raises Qiskit's own error when there is no such experiment
-        samples = self._samples[self._position(experiment)]
+        if experiment is None and len(self.results) != 1:
+            return [self.get_counts(i) for i in range(len(self.results))]
+        samples = self._samples_of(experiment)
+        if samples is None:
+            return super().get_counts(experiment)
         counts = Counts(samples.counts)
         # Given to its constructor they would make it format anew, one by one, what is in its form already.
         counts.creg_sizes = [[name, size] for name, size in samples.registers]
@@ -238,19 +249,17 @@ class LazyResult(Result):
 
     def get_memory(self, experiment: Any = None) -> Any:
         """The bit string of each shot, in order; see Qiskit's `Result`."""
-        if experiment is None or isinstance(experiment, int):
-            self._get_experiment(experiment)  # raises Qiskit's own error when that is not one experiment
-        samples = self._samples[self._position(experiment)]
-        if samples.memory is None:
-            return super().get_memory(experiment)  # raises Qiskit's own error
+        samples = self._samples_of(experiment)
+        if samples is None or samples.memory is None:
+            return super().get_memory(experiment)
         return list(samples.memory)
 
     def __repr__(self) -> str:
-        shots = ", ".join(str(one.shots) for one in self._samples[:5])
-        more = ", …" if len(self._samples) > 5 else ""
+        shots = ", ".join(str(one.shots) for one in self.results[:5])
+        more = ", …" if len(self.results) > 5 else ""
         return (
             f"<Result of job {self.job_id} on {self.backend_name}: "
-            f"{len(self._samples)} experiment(s) of {shots}{more} shots>"
+            f"{len(self.results)} experiment(s) of {shots}{more} shots>"
         )
 
 

@@ -6,14 +6,10 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from qprovider_core._text import printable
 from qprovider_core.records.backends import BackendInfo
 
 _WIDEST_CELL = 48
-
-
-def printable(text: str) -> str:
-    """A vendor's text without control characters, so that it cannot write to the terminal by itself."""
-    return "".join(sign if sign.isprintable() else "�" for sign in text)
 
 
 def cell(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -58,9 +60,10 @@ _ANY_WIDTH: Mapping[str, type] = {
     "unitary": UnitaryGate,
 }
 _NOT_GATES = ("measure", "reset", "delay")
+_MOST_PLACES = 20_000
 _QASM_GATE = re.compile(r"\s*gate\s+(?P<name>\w+)\s*(\((?P<params>[^)]*)\))?\s*(?P<qubits>[\w\s,]+?)\s*\{")
 
-# The places where an instruction may stand, with what is known of it there; None: anywhere.
+# The places where an instruction may stand, with what is known of it there; None: anywhere, empty: nowhere.
 Places = dict[tuple[int, ...], InstructionProperties | None] | None
 
 
@@ -68,8 +71,9 @@ def build_target(configuration: BackendConfiguration, properties: BackendPropert
     """The `Target` of a backend: its gates, where they act, how long they take and how often they fail.
 
     Faulty qubits take no instruction at all, faulty gates are left out where they are faulty. A device
-    without a coupling map gets instructions that act anywhere. Names that neither Qiskit nor the
-    configuration defines are left out: nothing says on how many qubits they act.
+    without a coupling map gets instructions that act anywhere, or where something is faulty, on all places
+    that work. Names that neither Qiskit nor the configuration defines are left out: nothing says on how many
+    qubits they act.
     """
     return _Builder(configuration, properties).target()
 
@@ -79,7 +83,7 @@ class _Builder:
 
     def __init__(self, configuration: BackendConfiguration, properties: BackendProperties | None) -> None:
         self.conf = configuration
-        self.props = properties if properties is not None and properties.qubits else None
+        self.props = properties
         self.size = configuration.n_qubits
         self.gate_confs = {gate.name: gate for gate in configuration.gates}
         self.faulty = set(self.props.faulty_qubits()) if self.props else set()
@@ -147,7 +151,7 @@ class _Builder:
             )
 
     def _qubit_properties(self) -> list[QubitProperties] | None:
-        if self.props is None or self.size is None:
+        if self.props is None or not self.props.qubits or self.size is None:
             return None
         known = len(self.props.qubits)
         return [
@@ -172,15 +176,35 @@ class _Builder:
             places: Iterable[tuple[int, ...]] = configured
         elif calibrated:
             places = calibrated
-        elif self.size is None or (self.conf.coupling_map is None and not self.faulty):
+        elif self.size is None or not width:  # no width: a global phase
             return None
-        elif width == 1:
+        elif width == 1 and self.conf.coupling_map is not None:
             places = [(qubit,) for qubit in range(self.size)]
         elif width == 2 and self.conf.coupling_map is not None:
             places = self.conf.coupling_map
-        else:
+        elif not self._has_faults(name):
             return None
+        else:
+            places = self._sound_places(self.size, width)
         return {place: calibrated.get(place) for place in places if self._works(name, place)}
+
+    def _has_faults(self, name: str) -> bool:
+        """Whether `name` cannot act anywhere on the device, since something is faulty."""
+        if self.size is None:
+            return False
+        if self.conf.coupling_map is None:
+            # Qiskit finds no connections, and so chooses no places, once one two-qubit gate acts anywhere.
+            return bool(self.faulty or self.broken)
+        return bool(self.faulty) or any(gate == name for gate, _ in self.broken)
+
+    def _sound_places(self, size: int, width: int) -> Iterable[tuple[int, ...]]:
+        """Every choice of working qubits, in every order: what "anywhere" means where something is faulty."""
+        working = [qubit for qubit in range(size) if qubit not in self.faulty]
+        # The choices of three and more qubits grow too fast to list for a large device. The gate then acts
+        # nowhere: the transpiler takes it apart, which costs gates but never lands on a faulty qubit.
+        if width > 2 and math.perm(len(working), width) > _MOST_PLACES:
+            return ()
+        return itertools.permutations(working, width)
 
     def _works(self, name: str, place: tuple[int, ...]) -> bool:
         return not self.faulty.intersection(place) and (name, place) not in self.broken
@@ -189,28 +213,41 @@ class _Builder:
         places = self._places("measure", 1)
         if self.props is None or self.size is None:
             return places
-        working = [qubit for qubit in range(self.size) if qubit not in self.faulty]
-        readout: dict[tuple[int, ...], InstructionProperties | None] = {(qubit,): None for qubit in working}
-        for qubit in working:
-            if qubit < len(self.props.qubits):
-                readout[(qubit,)] = InstructionProperties(
-                    error=self.props.readout_error(qubit), duration=self.props.readout_length(qubit)
-                )
+        if places is None and self.props.qubits:
+            places = dict.fromkeys((qubit,) for qubit in range(self.size))
         # The readout values of the qubits tell more than a gate entry for "measure" of the same device.
-        return readout if places is None else {place: readout.get(place, places[place]) for place in places}
+        return None if places is None else {place: self._readout(place, values) for place, values in places.items()}
+
+    def _readout(self, place: tuple[int, ...], values: InstructionProperties | None) -> InstructionProperties | None:
+        """What is known of the measurement at `place`, where `values` are those of its gate entry."""
+        assert self.props is not None
+        if len(place) == 1 and place[0] < len(self.props.qubits):
+            error, duration = self.props.readout_error(place[0]), self.props.readout_length(place[0])
+            if error is not None:
+                return InstructionProperties(error=error, duration=duration)
+        # Aer reads the error of every measurement that has properties, and stumbles over None.
+        return None if values is None or values.error is None else values
 
     # -- instructions -----------------------------------------------------------------------------------------
 
     def _add_gate(self, target: Target, name: str) -> None:
         if name in self.standard:
             gate = self.standard[name]
-            target.add_instruction(gate, self._places(name, gate.num_qubits), name=name)
+            self._add_where_it_acts(target, gate, name, gate.num_qubits)
         elif name in _ANY_WIDTH:
-            target.add_instruction(_ANY_WIDTH[name], name=name)
+            # A `Target` takes no places for a class: where something is faulty, the transpiler has to take
+            # these instructions apart.
+            if not self._has_faults(name):
+                target.add_instruction(_ANY_WIDTH[name], name=name)
         elif name in self.gate_confs:
             custom = _custom_gate(self.gate_confs[name], tuple(self.calibrated.get(name, ())))
             if custom is not None:
-                target.add_instruction(custom, self._places(name, custom.num_qubits), name=name)
+                self._add_where_it_acts(target, custom, name, custom.num_qubits)
+
+    def _add_where_it_acts(self, target: Target, instruction: Instruction, name: str, width: int) -> None:
+        places = self._places(name, width)
+        if places is None or places or not self._has_faults(name):
+            target.add_instruction(instruction, places, name=name)
 
     def _add_signatures(self, target: Target) -> None:
         """Instructions of the vendor's own, such as a second kind of measurement."""
@@ -223,7 +260,7 @@ class _Builder:
             except (KeyError, TypeError, AttributeError, ValueError):
                 continue  # free-form data of the vendor: one entry less, the device stays usable
             if name not in target.operation_names:
-                target.add_instruction(instruction, self._places(name, width), name=name)
+                self._add_where_it_acts(target, instruction, name, width)
 
 
 def _custom_gate(conf: GateConfiguration, calibrated: tuple[tuple[int, ...], ...]) -> Gate | None:

@@ -13,6 +13,7 @@ import attrs
 from qprovider_core._account_store import ARGUMENTS, ENVIRONMENT, AccountStore, SavedAccount
 from qprovider_core._credential_fields import (
     CredentialField,
+    GivenFields,
     build_credentials,
     check_names,
     credential_fields,
@@ -90,7 +91,7 @@ def resolve_account(
         NoAccountError: There is nothing to sign in with, or there are several accounts and no default.
         ConfigurationError: A value does not fit, or the accounts file or the keyring cannot be used.
     """
-    given = {key: value for key, value in (fields or {}).items() if value is not None}
+    given = fields = GivenFields({key: value for key, value in (fields or {}).items() if value is not None})
     check_names(spec, given)
     if name is None and given and not missing_fields(spec, given):
         return _resolved(spec, ARGUMENTS, given, "arguments")
@@ -185,10 +186,12 @@ def save_account(
         InvalidInputError: The name is taken, or a field is unknown.
         ConfigurationError: A field does not fit, or the accounts cannot be written.
     """
+    given = GivenFields(fields)
+    fields.clear()  # no local variable of ours shall show a secret in a traceback
     AccountStore().save(
         _registry().spec(provider),
         name,
-        fields,
+        given,
         overwrite=overwrite,
         set_as_default=set_as_default,
         keyring=keyring,
@@ -257,7 +260,7 @@ def _masked(account: SavedAccount) -> SavedAccount:
     return attrs.evolve(account, fields=fields)
 
 
-def _environment(spec: ProviderSpec) -> tuple[dict[str, str], dict[str, str], str] | None:
+def _environment(spec: ProviderSpec) -> tuple[GivenFields, dict[str, str], str] | None:
     """Texts, their variables and the source, when the environment gives a whole account."""
     texts, origins = environment_fields(spec)
     if not texts or missing_fields(spec, texts):
@@ -277,7 +280,7 @@ def _overridden(
     if given:
         source = f"{source}, {', '.join(given)} from arguments"
     kept = {field: variable for field, variable in origins.items() if field not in given}
-    return _resolved(spec, name, {**base, **given}, source, kept)
+    return _resolved(spec, name, GivenFields({**base, **given}), source, kept)
 
 
 def _resolved(

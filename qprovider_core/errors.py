@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from qprovider_core._text import printable_lines
 from qprovider_core.secret import scrub
 
 
@@ -50,9 +51,10 @@ class QProviderError(Exception):
     hint: str | None = None
 
     def __init__(self, what: str, *, why: str | None = None, hint: str | None = None) -> None:
-        self.what = scrub(what)
-        self.why = scrub(why) if why else None
-        self.hint = scrub(hint) if hint else None
+        # Vendors' texts end up here: no secret, and nothing that steers a terminal.
+        self.what = printable_lines(scrub(what))
+        self.why = printable_lines(scrub(why)) if why else None
+        self.hint = printable_lines(scrub(hint)) if hint else None
         super().__init__(self.what)
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from qprovider_core._account import Account
+from qprovider_core._credential_fields import GivenFields
 from qprovider_core._lanes import query_error, with_several
 from qprovider_core._lists import BackendList, QueryError
 from qprovider_core._plugins import registry
@@ -307,5 +308,7 @@ def open_account(provider: str, name: str | None = None, **fields: Any) -> Accou
         NoAccountError: There is nothing to sign in with.
         AuthenticationError: The vendor refused the credentials.
     """
+    given = GivenFields(fields)
+    fields.clear()  # no local variable of ours shall show a secret in a traceback
     vendor = registry().provider(provider)
-    return Account(vendor, resolve_account(vendor.spec, name=name, fields=fields or None)).open()
+    return Account(vendor, resolve_account(vendor.spec, name=name, fields=given)).open()

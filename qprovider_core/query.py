@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from qprovider_core._text import printable
 from qprovider_core.attributes import CATALOGUE, FACETS
 from qprovider_core.criteria import keyword_criterion
 from qprovider_core.errors import InvalidInputError
@@ -77,7 +78,7 @@ class Rejected:
     criterion: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
+        return printable(f"{self.name}: {self.reason}")
 
 
 class Rejections(Sequence[Rejected]):
@@ -85,9 +86,9 @@ class Rejections(Sequence[Rejected]):
     they failed, and put into words when they are looked at."""
 
     def __init__(self) -> None:
-        self._groups: list[tuple[Criterion | str, str, Sequence[View | BackendInfo]]] = []
+        self._groups: list[tuple[Criterion | str, str, Sequence[View | BackendInfo | Rejected]]] = []
 
-    def add(self, because: Criterion | str, prefix: str, items: Sequence[View | BackendInfo]) -> None:
+    def add(self, because: Criterion | str, prefix: str, items: Sequence[View | BackendInfo | Rejected]) -> None:
         """Put in backends that failed the same: a criterion, or a reason in words.
 
         Args:
@@ -118,13 +119,24 @@ class Rejections(Sequence[Rejected]):
             for item in items:
                 yield _rejected(because, prefix, item)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restored, (list(self),))  # criteria hold functions, which do not travel; their words do
+
     def __repr__(self) -> str:
         lines = [str(one) for one, _ in zip(self, range(20), strict=False)]
         more = [f"… and {len(self) - 20} more"] if len(self) > 20 else []
         return "\n".join(lines + more) or "none rejected"
 
 
-def _rejected(because: Criterion | str, prefix: str, item: View | BackendInfo) -> Rejected:
+def _restored(items: list[Rejected]) -> Rejections:
+    rejections = Rejections()
+    rejections.add("", "", items)
+    return rejections
+
+
+def _rejected(because: Criterion | str, prefix: str, item: View | BackendInfo | Rejected) -> Rejected:
+    if isinstance(item, Rejected):
+        return item
     view = item if isinstance(item, View) else View(item)
     info = view.info
     stamped = isinstance(info.full_name, str) and info.full_name.startswith(prefix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from qprovider_core._text import printable
 from qprovider_core.attributes import CATALOGUE, Attribute
 from qprovider_core.errors import NoMatchingBackendError
 from qprovider_core.records.backends import BackendInfo
@@ -21,15 +22,15 @@ _NOT_RUNNING = re.compile(
 def unfit(operational: bool | None, status_msg: str | None) -> str | None:
     """Why jobs sent there would not run, or None when nothing speaks against it."""
     if operational is False:
-        return f"not operational{f' ({status_msg})' if status_msg else ''}"
+        return f"not operational{f' ({status_msg!r})' if status_msg else ''}"
     if status_msg and _NOT_RUNNING.search(status_msg):
         return f"status is {status_msg!r}"
     return None
 
 
-def rank(name: str, operational: bool | None, pending_jobs: int | None) -> tuple[bool, bool, int, str]:
-    """Sort key of a backend: known to run before unknown, known queue before unknown, shorter queue, name."""
-    return (operational is None, pending_jobs is None, pending_jobs or 0, name)
+def rank(name: str, operational: bool | None, pending_jobs: int | None) -> tuple[bool, int, bool, str]:
+    """Sort key of a backend: known queue before unknown, shorter queue, known to run before unknown, name."""
+    return (pending_jobs is None, pending_jobs or 0, operational is None, name)
 
 
 class _Runs:
@@ -90,12 +91,12 @@ def least_busy_info(infos: Iterable[BackendInfo]) -> BackendInfo:
         NoMatchingBackendError: None is left; `.reasons` says why for each.
     """
     best: BackendInfo | None = None
-    best_rank: tuple[bool, bool, int, str] | None = None
+    best_rank: tuple[bool, int, bool, str] | None = None
     reasons: dict[str, str] = {}
     for info in infos:
-        problem = unfit(info.operational, info.status_msg)
+        problem = info.flaws() or unfit(info.operational, info.status_msg)
         if problem is not None:
-            reasons[info.full_name] = problem
+            reasons[printable(str(info.full_name))] = problem
             continue
         key = rank(info.full_name, info.operational, info.pending_jobs)
         if best_rank is None or key < best_rank:

@@ -12,6 +12,7 @@ import attrs
 from qprovider_core.records._base import Record, as_tuple, time_field
 
 _LONGEST_NAME = 200
+_MOST = 10**15  # of anything that is counted
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -137,11 +138,11 @@ _FLAG = (bool, type(None))  # 1 equals True, but is a number
 
 
 def _count_flaw(value: object, field: str) -> str | None:
-    if value is None or (type(value) is int and value >= 0):
+    if value is None or (type(value) is int and 0 <= value <= _MOST):
         return None
     if type(value) is not int:
         return f"{field} is {_kind(value)}, not a whole number"
-    return f"{field} is negative: {value}"
+    return f"{field} is negative: {value}" if -_MOST < value < 0 else f"{field} is out of range"
 
 
 def _number_flaw(value: object, field: str) -> str | None:

@@ -13,8 +13,10 @@ import pytest
 import qprovider_core as qp
 from qprovider_core import fleet
 from qprovider_core.errors import (
+    DeadlineError,
     InvalidInputError,
     NoAccountError,
+    NoMatchingBackendError,
     TransportError,
     UnknownAccountError,
     UnknownAttributeError,
@@ -602,3 +604,48 @@ def test_a_saved_account_that_cannot_be_used_costs_its_row_only(vendor, tmp_path
     listed = qp.list_backends()
     assert listed.names() == ["cloud:one"]
     assert [(error.provider, error.account) for error in listed.errors] == [("cloud", "poor")]
+
+
+def test_least_busy_goes_on_where_a_vendors_own_class_cannot_be_had(vendor):
+    odd = ProviderSpec(name="odd", title="Odd", backend_class="nowhere:X")
+    vendor("odd", [BackendInfo(name="a", operational=True, pending_jobs=0)], spec=odd)
+    vendor("acme", [BackendInfo(name="b", operational=True, pending_jobs=3)])
+    assert qp.least_busy().full_name == "acme:b"
+    assert qp.least_busy(filters=lambda backend: True).full_name == "acme:b"
+    with pytest.raises(NoMatchingBackendError, match="nowhere:X"):
+        qp.least_busy(provider="odd")
+
+
+def test_opening_a_backend_keeps_its_timeout_while_the_configuration_hangs(vendor):
+    release = threading.Event()
+    vendor("acme", [BackendInfo(name="one")], backend_configuration=lambda: release.wait(60) and None)
+    started = time.monotonic()
+    try:
+        with pytest.raises(DeadlineError):
+            qp.get_backend("acme:one", timeout=0.1)
+        assert time.monotonic() - started < 10
+    finally:
+        release.set()
+
+
+def test_texts_of_vendors_cannot_write_to_the_terminal(vendor):
+    vendor("acme", [BackendInfo(name="a\x1b[31mred"), BackendInfo(name="b", operational=False, status_msg="c\x1bd")])
+    listed = qp.list_backends()
+    shown = [str(error) for error in listed.errors] + [str(one) for one in listed.rejected] + [repr(listed.rejected)]
+    with pytest.raises(NoMatchingBackendError) as caught:
+        qp.least_busy()
+    assert "\x1b" not in "".join([*shown, str(caught.value), repr(listed)])
+
+
+def test_what_a_filter_cannot_ask_of_a_vendor_is_not_the_users_mistake(vendor):
+    vendor("acme", [BackendInfo(name="one")])
+    listed = qp.backends(filters=lambda backend: backend.configuration().n_qubits > 3)
+    assert listed == []
+    assert "does not offer backend configurations" in listed.rejected[0].reason
+
+
+def test_garbage_records_are_not_chosen():
+    records = [BackendInfo(name="a", pending_jobs=-3), BackendInfo(name="b", pending_jobs="1")]
+    assert qp.least_busy([*records, BackendInfo(name="c", pending_jobs=9)]).name == "c"
+    with pytest.raises(NoMatchingBackendError, match="pending_jobs is negative"):
+        qp.least_busy(records)

@@ -117,9 +117,46 @@ def test_what_a_later_answer_leaves_out_is_not_forgotten(job):
     assert (handle.info.started_at, handle.tags(), handle.name()) == (NOON, ["u"], "n")
 
 
-def test_an_answer_of_none_changes_nothing(job):
+def test_a_job_that_the_vendor_no_longer_knows_is_not_waited_for(job):
     handle = job(JobState.QUEUED, get_job=lambda: None)
-    assert handle.status() is JobStatus.QUEUED
+    with pytest.raises(UnknownJobError, match="has no job 'j1' any more"):
+        handle.wait_for_final_state()
+
+
+def test_an_answer_that_comes_late_does_not_take_a_job_back(job):
+    asked, release = threading.Event(), threading.Event()
+    turns = itertools.count()
+
+    def get_job(job):
+        if next(turns) == 0:
+            asked.set()
+            release.wait(30)
+            return JobInfo(id=job.id, state=JobState.RUNNING)
+        return JobInfo(id=job.id, state=JobState.CANCELLED)
+
+    handle = job(JobState.QUEUED, get_job=get_job)
+    slow = threading.Thread(target=handle.status)
+    slow.start()
+    asked.wait(30)
+    assert handle.status() is JobStatus.CANCELLED
+    release.set()
+    slow.join(30)
+    assert handle.info.state is JobState.CANCELLED
+
+
+def test_the_timeout_holds_for_fetching_the_result_too(job):
+    release = threading.Event()
+    handle = job(JobState.DONE, job_result=lambda: release.wait(60) and COUNTS)
+    try:
+        with pytest.raises(JobTimeoutError, match="The result of job j1 did not come within 0.05 s") as caught:
+            handle.result(timeout=0.05)
+        assert caught.value.job is handle
+    finally:
+        release.set()
+
+
+def test_a_timeout_of_0_looks_once(job):
+    assert job(JobState.QUEUED, JobState.DONE).result(timeout=0).get_counts() == {"0": 3, "1": 5}
 
 
 # ------------------------------------------------------------------------------------------------------- waiting

@@ -67,8 +67,9 @@ def test_an_unknown_queue_sorts_last(choose):
     assert rank("a", True, None) > rank("b", True, 10**6)
 
 
-def test_what_is_not_known_to_run_comes_after_all_that_do(choose):
-    assert choose(("a", 0, None, None), ("b", 99, True, None)) == "b"
+def test_of_equal_queues_the_one_that_is_known_to_run_is_taken(choose):
+    assert choose(("a", 3, None, None), ("b", 3, True, None)) == "b"
+    assert choose(("a", 0, None, None), ("b", None, True, None)) == "a"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_what_takes_no_jobs_is_never_taken(choose, word):
         choose(("a", 0, True, word), ("b", 0, False, "gone"))
     assert sorted(name.rpartition(":")[2] for name in caught.value.reasons) == ["a", "b"]
     assert f"status is {word!r}" in caught.value.reasons.values()
-    assert "not operational (gone)" in caught.value.reasons.values()
+    assert "not operational ('gone')" in caught.value.reasons.values()
 
 
 @pytest.mark.parametrize("word", [None, "", "active", "online", "downtown", "calibrating"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -262,6 +263,107 @@ def test_a_faulty_qubit_of_a_device_without_a_coupling_map_takes_none_either():
     assert places(target, "rx") == places(target, "measure") == places(target, "delay") == {(1,), (2,)}
 
 
+def ghz(n):
+    circuit = QuantumCircuit(n)
+    circuit.h(0)
+    for qubit in range(n - 1):
+        circuit.cx(qubit, qubit + 1)
+    circuit.measure_all()
+    return circuit
+
+
+def used(compiled):
+    """Each instruction's name and qubits, barriers aside."""
+    found = [(i.operation.name, tuple(compiled.find_bit(q).index for q in i.qubits)) for i in compiled.data]
+    return [(name, qubits) for name, qubits in found if name != "barrier"]
+
+
+def free(n=5, basis=("rz", "sx", "x", "cz"), **fields):
+    return BackendConfiguration(backend_name="free", n_qubits=n, basis_gates=basis, **fields)
+
+
+def broken(gate, *qubits):
+    return GateCalibration(gate=gate, qubits=qubits, values=measured(operational=0))
+
+
+def test_gates_of_two_qubits_and_more_keep_off_faulty_qubits_without_a_coupling_map():
+    target = build_target(free(basis=("rz", "sx", "x", "cz", "ccx")), calibration(5, faulty=[2], gates=[]))
+    assert places(target, "cz") == set(itertools.permutations((0, 1, 3, 4), 2))
+    assert places(target, "ccx") == set(itertools.permutations((0, 1, 3, 4), 3))
+    for name in ("rz", "measure", "reset", "delay"):
+        assert places(target, name) == {(0,), (1,), (3,), (4,)}
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("gates", [[], [broken("cz", 0, 1), broken("cz", 1, 0)]])
+def test_circuits_keep_off_what_is_faulty_without_a_coupling_map(level, gates):
+    target = build_target(free(basis=("rz", "sx", "cz", "rzz")), calibration(5, faulty=[2], gates=gates))
+    for seed in range(5):
+        compiled = transpile(ghz(4), target=target, optimization_level=level, seed_transpiler=seed)
+        assert all(target.instruction_supported(name, qubits) for name, qubits in used(compiled))
+        assert all(2 not in qubits for _, qubits in used(compiled))
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_a_faulty_gate_is_left_out_without_a_coupling_map_and_without_qubit_rows(level):
+    properties = BackendProperties(backend_name="free", gates=[broken("cz", 0, 1), broken("cz", 1, 0)])
+    target = build_target(free(basis=("rz", "sx", "cz", "rzz")), properties)
+    assert places(target, "cz") == set(itertools.permutations(range(5), 2)) - {(0, 1), (1, 0)}
+    compiled = transpile(ghz(4), target=target, optimization_level=level, seed_transpiler=1)
+    assert all(target.instruction_supported(name, qubits) for name, qubits in used(compiled))
+
+
+def test_wide_gates_keep_off_faulty_qubits_with_a_coupling_map_too():
+    conf = line(basis_gates=("cz", "rz", "sx", "ccx", "unitary"))
+    assert places(build_target(conf, calibration(faulty=[0])), "ccx") == set(itertools.permutations((1, 2, 3)))
+    # These take any number of qubits, and a target cannot say which.
+    assert "unitary" not in build_target(conf, calibration(faulty=[0])).operation_names
+    assert "unitary" in build_target(conf, calibration()).operation_names
+    assert build_target(conf, calibration()).instruction_supported("ccx", (3, 0, 1))
+    assert "ccx" not in build_target(conf, calibration(faulty=[0, 1])).operation_names  # too few are left
+
+
+@pytest.mark.parametrize(("working", "there"), [(27, True), (28, True), (29, False)])
+def test_wide_gates_with_too_many_places_to_list_are_left_out(working, there):
+    n = working + 1
+    target = build_target(free(n, ("rz", "sx", "cz", "ccx")), calibration(n, faulty=[0], gates=[]))
+    assert ("ccx" in target.operation_names) == there
+    assert len(target["cz"]) == working * (working - 1)
+
+
+def test_nothing_faulty_leaves_instructions_without_places():
+    gates = [GateCalibration(gate="rz", qubits=(0,), values=measured(operational=1, gate_error=0))]
+    target = build_target(free(basis=("rz", "sx", "cz", "ccx", "unitary")), calibration(5, gates=gates))
+    for name in ("sx", "cz", "ccx", "reset", "delay"):
+        assert places(target, name) == {None}
+    assert target.instruction_supported("unitary", (4, 0))
+
+
+def test_faulty_qubits_of_a_device_without_a_size_change_no_places():
+    target = build_target(free(None), calibration(3, faulty=[0], gates=[]))
+    assert target.num_qubits is None
+    assert places(target, "sx") == places(target, "measure") == {None}
+
+
+def test_control_flow_acts_anywhere_beside_faulty_qubits():
+    conf = free(supported_instructions=("rz", "sx", "x", "cz", "measure", "if_else"))
+    target = build_target(conf, calibration(5, faulty=[2], gates=[]))
+    assert target.instruction_supported("if_else", (0, 2))
+
+
+def test_calibration_without_qubit_rows_still_tells_of_gates():
+    gates = [
+        broken("cz", 1, 2),
+        GateCalibration(gate="cz", qubits=(0, 1), values=measured(gate_error=0.02, gate_length=70e-9)),
+    ]
+    target = build_target(line(), BackendProperties(backend_name="line", gates=gates))
+    assert places(target, "cz") == {(0, 1), (2, 3)}
+    assert (target["cz"][(0, 1)].error, target["cz"][(0, 1)].duration) == (0.02, 70e-9)
+    assert places(target, "measure") == {(0,), (1,), (2,), (3,)}
+    assert set(target["measure"].values()) == {None}
+    assert target.qubit_properties is None
+
+
 def test_a_faulty_gate_is_left_out_there_only():
     gates = [
         GateCalibration(gate="cz", qubits=(0, 1), values=measured(operational=0, gate_error=0.1)),
@@ -378,3 +480,29 @@ def test_aer_makes_a_simulator_and_a_noise_model_of_it():
     circuit.measure(3, 0)
     ones = simulator.run(circuit, shots=20_000, seed_simulator=2).result().get_counts().get("1", 0)
     assert ones / 20_000 == pytest.approx(0.04, abs=0.01)
+
+
+@pytest.mark.parametrize("coupled", [True, False])
+def test_aer_takes_measurements_of_unknown_error(coupled):
+    qubits = [
+        QubitCalibration(values=measured(readout_length=1e-6)),
+        QubitCalibration(values=measured(readout_length=1e-6, readout_error=0.25)),
+        QubitCalibration(),
+    ]
+    gates = [
+        GateCalibration(gate="measure", qubits=(0,), values=measured(gate_length=1e-6)),
+        GateCalibration(gate="measure", qubits=(1,), values=measured(gate_error=0.5)),
+        GateCalibration(gate="measure", qubits=(2,), values=measured(gate_error=0.125)),
+    ]
+    conf = line(3) if coupled else free(3)
+    target = build_target(conf, BackendProperties(backend_name="line", qubits=qubits))
+    assert target["measure"][(0,)] is None
+    assert target["measure"][(2,)] is None
+    assert (target["measure"][(1,)].error, target["measure"][(1,)].duration) == (0.25, 1e-6)
+    NoiseModel.from_backend(Holder(target))
+    target = build_target(conf, BackendProperties(backend_name="line", qubits=qubits, gates=gates))
+    assert target["measure"][(0,)] is None
+    assert [target["measure"][(q,)].error for q in (1, 2)] == [0.25, 0.125]
+    NoiseModel.from_backend(Holder(target))
+    if coupled:  # Aer's `from_backend` wants a coupling map
+        AerSimulator.from_backend(Holder(target))
