@@ -248,6 +248,9 @@ def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple
         binds = [binds]
     if not isinstance(binds, Sequence) or not all(isinstance(one, Mapping) for one in binds):
         raise InvalidInputError(f"parameter_binds is a list of mappings from parameters to values, not {binds!r}.")
+    known = {parameter.name for circuit in circuits for parameter in circuit.parameters}
+    for given in {key.name if isinstance(key, Parameter) else str(key) for one in binds for key in one} - known:
+        raise UnknownOptionError(given, known, what=f"No circuit has the parameter {given!r} of parameter_binds.")
     if any(_is_list(value) for one in binds for value in one.values()):
         if len(binds) != len(circuits):
             raise InvalidInputError(
@@ -262,7 +265,7 @@ def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) or getattr(value, "ndim", 0) == 1
+    return (isinstance(value, Sequence) and not isinstance(value, str)) or getattr(value, "ndim", 0) == 1
 
 
 def _unzipped(bind: Mapping[Any, Any]) -> list[dict[Any, Any]]:

@@ -37,7 +37,7 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
     known = {field.name for field in attrs.fields(JobQuery)}
     try:
         wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
-    except ValueError as exc:
+    except (TypeError, ValueError) as exc:
         if isinstance(exc, InvalidInputError):
             raise
         raise InvalidInputError(f"{exc}.") from exc

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from numbers import Real
@@ -77,6 +77,8 @@ def keyword_criterion(name: str, wanted: Any, extra_fields: Iterable[str] = ()) 
     attribute = find_attribute(name, extra_fields)
     if callable(wanted) and not isinstance(wanted, type):
         return Compare(attribute, _guarded(wanted), f"{name} to satisfy {_name_of(wanted)}", wanted)
+    if isinstance(wanted, Iterator):
+        wanted = tuple(wanted)
     if isinstance(wanted, range):
         _check_value(attribute, 0)
         return Compare(attribute, lambda v: v in wanted, f"{name} in {wanted.start}..{wanted.stop - 1}")

@@ -54,6 +54,8 @@ def _brief(value: object) -> str:
 
 def aware(instance: object, attribute: attrs.Attribute[Any], value: datetime | None) -> None:
     """attrs validator: a time must carry its offset."""
+    if value is not None and not isinstance(value, datetime):
+        raise TypeError(f"{attribute.name} must be a time, not {_brief(value)}")
     if value is not None and value.tzinfo is None:
         raise ValueError(f"{attribute.name} must be an aware time (with an offset), not {value.isoformat()}")
 
@@ -66,6 +68,12 @@ def of_type(kind: type, *, optional: bool = False) -> Callable[[Any, attrs.Attri
             raise TypeError(f"{attribute.name} must be a {kind.__name__}, not {_brief(value)}")
 
     return check
+
+
+def texts(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """attrs validator: a tuple of texts."""
+    if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{attribute.name} must be a list of texts, not {_brief(value)}")
 
 
 def as_utc(value: datetime | None) -> datetime | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 import attrs
 
-from qprovider_core.records._base import Record, as_tuple, of_type, time_field
+from qprovider_core.records._base import Record, as_tuple, of_type, texts, time_field
 from qprovider_core.secret import Secret
 
 
@@ -17,11 +17,6 @@ class TokenCredentials(Record):
     """Credentials that are one token or API key. A vendor that needs more subclasses this or brings its own."""
 
     token: Secret = attrs.field(metadata={"help": "API token or key"})
-
-
-def _names(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
-        raise TypeError(f"{attribute.name} must be a list of texts, not {value!r}")
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -49,8 +44,8 @@ class ProviderSpec(Record):
     description: str = attrs.field(default="", validator=of_type(str))
     credentials: type | None = attrs.field(default=None, validator=of_type(type, optional=True))
     credentials_help: str = attrs.field(default="", validator=of_type(str))
-    extra_fields: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=_names)
-    run_options: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=_names)
+    extra_fields: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
+    run_options: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
     max_tags: int | None = attrs.field(default=None, validator=of_type(int, optional=True))
     min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))

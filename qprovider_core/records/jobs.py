@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from qprovider_core.records._base import Record, as_tuple, of_type, time_field
+from qprovider_core.records._base import Record, as_tuple, of_type, texts, time_field
 from qprovider_core.records.backends import BackendRef
 
 
@@ -159,6 +159,18 @@ class JobInfo(Record):
         return JobRef(id=self.id, instance=self.instance)
 
 
+def _states(value: Any) -> Any:
+    """attrs converter: one state or several, as members or by their names."""
+    named = [value] if isinstance(value, str | JobState) else value
+    if not isinstance(named, list | tuple | set | frozenset):
+        raise TypeError(f"states must be job states, not {value!r}")
+    try:
+        return tuple(one if isinstance(one, JobState) else JobState[str(one).upper()] for one in named)
+    except KeyError as exc:
+        known = ", ".join(state.name for state in JobState)
+        raise ValueError(f"there is no job state {exc.args[0]!r}; states are {known}") from exc
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class JobQuery(Record):
     """Which jobs to list; what is None or empty does not restrict.
@@ -171,18 +183,18 @@ class JobQuery(Record):
         limit: At most so many; cursor: the text of the page before, to go on from there.
     """
 
-    ids: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
-    backend: str | None = None
-    instance: str | None = None
-    states: tuple[JobState, ...] = attrs.field(default=(), converter=as_tuple)
-    tags: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
-    name: str | None = None
-    session_id: str | None = None
-    pending: bool | None = None
+    ids: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
+    backend: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    instance: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    states: tuple[JobState, ...] = attrs.field(default=(), converter=_states)
+    tags: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
+    name: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    session_id: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    pending: bool | None = attrs.field(default=None, validator=of_type(bool, optional=True))
     created_after: datetime | None = time_field()
     created_before: datetime | None = time_field()
     limit: int | None = None
-    cursor: str | None = None
+    cursor: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
 
 
 @attrs.frozen(kw_only=True, repr=False)

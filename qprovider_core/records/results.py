@@ -51,6 +51,8 @@ class SamplePubResult(Record):
     def __attrs_post_init__(self) -> None:
         if self.registers is None and self.counts is None:
             raise ValueError("a sampled circuit's result has registers or counts")
+        if self.registers is not None and self.counts is not None:
+            raise ValueError("a sampled circuit's result has registers or counts, not both: they could differ")
         for register in self.registers or ():
             expected = register.row_bytes * self.shots
             if len(register.data) != expected:
