@@ -271,7 +271,7 @@ def test_values_are_bound_in_the_order_of_the_circuits_parameters(circuits, bind
     ("circuits", "binds", "what"),
     [
         ([rotated(THETA)], [{PHI: 1}], "No circuit has the parameter 'phi'"),
-        ([rotated(THETA)], [{}], "No circuit has the parameter 'phi'"),
+        ([rotated(THETA)], [{}], "has no value for theta"),
         ([rotated(THETA)], [{THETA: "a"}], "no number"),
         ([rotated(THETA)], [{THETA: None}], "no number"),
         ([rotated(THETA)], [{THETA: 1j}], "no number"),
