@@ -20,6 +20,7 @@ from qprovider_core._account import Account
 from qprovider_core._checks import (
     check_width,
     checked_circuits,
+    checked_memory,
     checked_name,
     checked_options,
     checked_pubs,
@@ -250,8 +251,10 @@ class Backend(BackendV2):
             raise CircuitError(
                 f"The circuit cannot be made to fit {self.full_name}.",
                 why=f"Qiskit says: {exc.message.rstrip('.')}.{broken}",
-                hint="Use optimization_level=1 or more, which chooses qubits that work and are connected, "
-                "or choose a larger backend.",
+                hint="Choose a backend that has dynamic circuits: least_busy(dynamic_circuits=True)."
+                if "control-flow" in exc.message
+                else "Use optimization_level=1 or more, which chooses qubits that work and are connected, "
+                "or choose another backend.",
             ) from exc
 
     def run(
@@ -288,7 +291,7 @@ class Backend(BackendV2):
         request = JobRequest(
             backend=self.info.ref,
             pubs=checked_pubs(self, circuits, number, parameter_binds),
-            memory=bool(self._option("memory", memory)),
+            memory=checked_memory(self._option("memory", memory)),
             options=chosen,
             tags=checked_tags(self._option("job_tags", job_tags), self._account.spec.max_tags),
             name=checked_name(name),

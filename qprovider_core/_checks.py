@@ -96,6 +96,13 @@ def checked_tags(tags: Any, most: int | None) -> tuple[str, ...]:
     return checked
 
 
+def checked_memory(memory: Any) -> bool:
+    """Whether the outcome of each shot is wanted."""
+    if memory is not None and not isinstance(memory, bool):
+        raise InvalidInputError(f"memory is true or false, not {memory!r}.")
+    return bool(memory)
+
+
 def checked_name(name: Any) -> str | None:
     """A job's name: a text, or None."""
     if name is not None and (not isinstance(name, str) or not name):

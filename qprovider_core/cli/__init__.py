@@ -11,9 +11,16 @@ from qprovider_core import __version__
 
 def main() -> None:
     """Entry point of the console script."""
-    if sys.argv[1:] == ["--version"]:  # not worth click's import
-        print(f"qprovider {__version__}")
-        return
-    from qprovider_core.cli._app import app  # late: click is slow to import
+    try:
+        if sys.argv[1:] == ["--version"]:  # not worth click's import
+            print(f"qprovider {__version__}", flush=True)
+            return
+        from qprovider_core.cli._app import app  # late: click is slow to import
 
-    app(prog_name="qprovider")
+        app(prog_name="qprovider")
+    except KeyboardInterrupt:  # while click was being imported
+        sys.exit(130)
+    except BrokenPipeError:  # nobody reads the version
+        from qprovider_core.cli._errors import drop_output
+
+        drop_output()

@@ -123,13 +123,19 @@ def _read_qpy(path: Path, data: bytes) -> list[QuantumCircuit]:
     except Exception as exc:  # a damaged file fails in every way there is
         raise InvalidInputError(
             f"{path} is a QPY file that cannot be read.",
-            why=f"{type(exc).__name__}: {_message(exc)}",
+            why=_first_sentence(f"{type(exc).__name__}: {_message(exc)}"),
             hint="It may be damaged, or written by a newer Qiskit: write it again, or upgrade Qiskit.",
         ) from exc
     circuits = [circuit for circuit in loaded if isinstance(circuit, QuantumCircuit)]
     if not circuits or len(circuits) < len(loaded):
         raise InvalidInputError(f"{path} holds {'something else than' if loaded else 'no'} circuits.")
     return circuits
+
+
+def _first_sentence(text: str) -> str:
+    """Without the colours and the backtrace that Qiskit's native reader adds."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return re.split(r"\n|╺|Backtrace", plain, maxsplit=1)[0].strip(" :")
 
 
 def _placed(

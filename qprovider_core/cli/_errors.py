@@ -17,6 +17,8 @@ FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 def report(exc: Exception, *, debug: bool) -> int:
     """Print what went wrong and return the exit code."""
+    if _stopped_by_user(exc):
+        return interrupted()
     if debug:
         tell(scrub("".join(traceback.format_exception(exc))).rstrip())
     if isinstance(exc, QProviderError):
@@ -30,6 +32,15 @@ def report(exc: Exception, *, debug: bool) -> int:
             None if debug else "Report it with the output of `qprovider about` and `qprovider --debug ...`.",
         )
     return WRONG_USAGE if isinstance(exc, UnknownNameError | WhereError) else FAILED
+
+
+def _stopped_by_user(exc: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: native modules that it stops while they load raise others of their own."""
+    while exc is not None:
+        if isinstance(exc, KeyboardInterrupt):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
 
 
 def tell_error(what: str, why: str | None = None, hint: str | None = None) -> None:

@@ -113,11 +113,15 @@ def _say_rich_table(titles: Sequence[str], cells: list[list[str]], flush_right: 
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for i, title in enumerate(titles):
-        table.add_column(title, justify="right" if title in flush_right else "left", overflow="fold", no_wrap=i == 0)
+    for title in titles:
+        table.add_column(title, justify="right" if title in flush_right else "left", no_wrap=True)
     for line in cells:
         table.add_row(*map(Text, line))  # a Text is taken as it is: no markup, no emoji
-    Console(file=sys.stdout, markup=False, highlight=False, emoji=False).print(table)
+    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    # On a narrow terminal whole lines wrap: a number that is broken in two reads as another one.
+    widths = [max(len(line[i]) for line in [list(titles), *cells]) for i in range(len(titles))]
+    console.width = max(console.width, sum(widths) + 2 * len(widths))
+    console.print(table)
 
 
 def say_histogram(counts: Mapping[str, int], *, most: int = 24) -> None:

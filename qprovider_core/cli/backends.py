@@ -163,6 +163,6 @@ def _explain(listed: BackendList[BackendInfo]) -> None:
     if listed.rejected:
         tell(f"Rejected ({len(listed.rejected)}):")
         for rejection in listed.rejected:
-            tell(f"  {rejection.name}: {rejection.reason}")
+            tell(f"  {rejection}")
     asked = ", ".join(f"{facet} {number}" for facet, number in listed.requests.items())
     tell(f"Requests: {asked or 'none'}. As of {listed.as_of:%Y-%m-%d %H:%M:%S} UTC.", dim=True)

@@ -14,6 +14,8 @@ from qprovider_core.cli.backends import tell_errors
 from qprovider_core.cli.completion import backend_names
 
 if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
     from qprovider_core._backend import Backend
     from qprovider_core._job import Job
 
@@ -47,11 +49,11 @@ def command(
     from qprovider_core.cli._circuits import read_circuits  # late: help needs none of these
 
     circuits = read_circuits(file)
-    backend = _backend(name, where, max(circuit.num_qubits for circuit in circuits))
+    backend, fitted = _fitted(circuits, name, where, seed)
     options: dict[str, Any] = {"shots": shots, "job_tags": list(tags)}
     if seed is not None and "seed_simulator" in backend.options:  # devices take none
         options["seed_simulator"] = seed
-    job = backend.run(backend.transpile(circuits, seed_transpiler=seed), **options)
+    job = backend.run(fitted, **options)
     result = _wait(job, backend)
     counts = [result.get_counts(i) for i in range(len(circuits))]
     if as_json:
@@ -72,25 +74,40 @@ def command(
         say_histogram(found)
 
 
-def _backend(name: str | None, where: str | None, width: int) -> Backend:
-    """The named backend, or the least busy one that is wide enough; says which, and why."""
+def _fitted(
+    circuits: list[QuantumCircuit], name: str | None, where: str | None, seed: int | None
+) -> tuple[Backend, list[QuantumCircuit]]:
+    """The backend and the circuits as compiled for it: the named one, or the least busy one that is wide enough and
+    whose instructions do; says which, and why."""
     import qprovider_core as qp
     from qprovider_core.selection import nothing_runs
 
     if name is not None:
-        return qp.get_backend(name)
+        backend = qp.get_backend(name)
+        return backend, backend.transpile(circuits, seed_transpiler=seed)
+    width = max(circuit.num_qubits for circuit in circuits)
     listed = qp.backends(where=where, min_num_qubits=width)
     if not listed:
         raise nothing_runs({one.name: one.reason for one in listed.rejected}, map(str, listed.errors))
     tell_errors(listed)
-    chosen: Backend = qp.least_busy(listed)
+    left = list(listed)
+    while True:
+        chosen: Backend = qp.least_busy(left)
+        try:
+            fitted = chosen.transpile(circuits, seed_transpiler=seed)
+            break
+        except qp.CircuitError as exc:
+            left.remove(chosen)
+            if not left:
+                raise
+            tell(f"Not {chosen.full_name}: {exc.what} {' '.join((exc.why or '').split())}".rstrip(), dim=True)
     waiting = chosen.status().pending_jobs
     queue = "its queue is not reported" if waiting is None else f"{waiting} {_plural(waiting, 'job')} waiting"
     tell(
-        f"Backend {chosen.full_name}: the least busy of {len(listed)} with at least {width} "
+        f"Backend {chosen.full_name}: the least busy of {len(left)} with at least {width} "
         f"{_plural(width, 'qubit')}; {queue}."
     )
-    return chosen
+    return chosen, fitted
 
 
 def _plural(number: int, noun: str) -> str:

@@ -360,3 +360,21 @@ def test_completion_works_in_bash(run: Run, environment: dict[str, str], tmp_pat
     assert done.stdout == "plain,fake_belem\n"
     assert done.stderr == ""
     assert time.monotonic() - started < 10
+
+
+def test_run_goes_on_to_a_backend_that_can_run_the_circuit(tmp_path: Path) -> None:
+    file = tmp_path / "conditional.qasm"
+    file.write_text(
+        'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\n'
+        "x q[0];\nc[0] = measure q[0];\nif (c[0]) { x q[1]; }\nc[1] = measure q[1];\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from qprovider_core.cli import main; main()", "run", str(file), "--where", "noisy"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Not local:fake_belem" in done.stderr
+    assert done.stdout.splitlines()[0].startswith("11")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +41,8 @@ class Connection:
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
         self.pool = Pool(workers=options.workers, max_threads=options.max_threads)
+        # An account that is dropped without being closed leaves no worker behind.
+        weakref.finalize(self, self.pool.close, wait_s=0.0).atexit = False
 
     # -- backends ---------------------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ class WorkerProcess:
         self._log = _scratch_file()
         try:
             self._popen = subprocess.Popen(
-                [_interpreter(), "-m", "qprovider_local._worker", str(os.getpid()), str(max_threads)],
+                # -P: a file in the current directory must not stand in for a module that the worker imports.
+                [_interpreter(), "-P", "-m", "qprovider_local._worker", str(os.getpid()), str(max_threads)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log if self._log is not None else subprocess.DEVNULL,
@@ -162,4 +163,11 @@ def _interpreter() -> str:
 
 def _import_path() -> str:
     """This process's import path, so that the worker finds what this process found."""
-    return os.pathsep.join(path or os.getcwd() for path in sys.path)
+    return os.pathsep.join(path or _here() for path in sys.path)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return ""

@@ -230,3 +230,23 @@ def test_what_the_workers_interpreter_prints_does_not_disturb_its_answers(bell, 
     monkeypatch.syspath_prepend(tmp_path)
     account = open_local()
     assert sum(account.counts(bell).values()) == 1000
+
+
+def test_a_file_of_the_current_directory_does_not_stand_in_for_a_module(script, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "random.py").write_text("raise RuntimeError('not the one that was meant')")
+    out = finish(
+        script(
+            f"""
+            import os
+            os.chdir({str(elsewhere)!r})
+            from qiskit import QuantumCircuit
+            import qprovider_core as qp
+            circuit = QuantumCircuit(1, 1)
+            circuit.measure(0, 0)
+            print(qp.get_backend("local:aer_simulator").run(circuit, shots=3).result().get_counts())
+            """
+        )
+    )
+    assert "{'0': 3}" in str(out)
