@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -99,26 +100,25 @@ class _Witness:
 
     def __init__(self) -> None:
         self._frames = threading.local()
+        self.watched: frozenset[str] = frozenset()  # hooks that have wrappers around them
         for name in HOOKS:
             setattr(self, name, hookspecs.hookimpl(wrapper=True, trylast=True)(self._recorder(name)))
 
     def _recorder(self, hook: str) -> Any:
-        # A list or generator could be emptied by a wrapper: it is given the same tuple that is kept. A connection
-        # is the vendor's own object, whatever its type.
-        copied = hook != "qprovider_open_account"
-
-        def record() -> Iterator[Any]:
+        def record() -> Generator[None, Any, Any]:
             frame: _Frame = self._frames.stack[-1]
             frame.entered = True
             try:
                 answer = yield
-                if copied and isinstance(answer, list | set | Iterator):
+                # A generator is read here: a wrapper that reads it would leave nothing. A connection is the
+                # vendor's own object, whatever its type.
+                if hook != "qprovider_open_account" and isinstance(answer, list | set | Iterator):
                     answer = tuple(answer)
             except BaseException as exc:
                 frame.error = exc
                 raise
-            frame.answer = dict(answer) if copied and isinstance(answer, dict) else answer
-            return answer
+            frame.answer = answer
+            return _copy_of(answer) if hook in self.watched else answer
 
         return record
 
@@ -131,6 +131,14 @@ class _Witness:
 
     def pop(self) -> None:
         self._frames.stack.pop()
+
+
+def _copy_of(answer: Any) -> Any:
+    """What wrappers are shown: whatever they do to it, the vendor's answer stands."""
+    try:
+        return copy.deepcopy(answer)
+    except Exception:  # noqa: BLE001  a vendor's own object, such as a connection, need not be copyable
+        return answer
 
 
 def make_manager(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
@@ -166,6 +174,15 @@ class Provider:
             for impl in getattr(manager.hook, hook).get_hookimpls()
             if hasattr(impl.function, "__code__") and impl.plugin is not witness
         }
+        witness.watched = frozenset(
+            hook
+            for hook in HOOKS
+            if hook != "qprovider_open_account"
+            and any(
+                (impl.wrapper or impl.hookwrapper) and impl.plugin is not witness
+                for impl in getattr(manager.hook, hook).get_hookimpls()
+            )
+        )
         self._wiring = (manager, witness, owners)
 
     def supports(self, hook: str) -> bool:

@@ -423,3 +423,16 @@ def test_a_vendors_error_that_quotes_a_secret_does_not_reach_a_traceback(vendor)
     with pytest.raises(PluginError, match="403 for Bearer") as caught:
         account.ask("qprovider_list_backends")
     assert secret.reveal() not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_wrapper_cannot_change_what_is_inside_an_answer(vendor):
+    vendor("acme", [qp.BackendInfo(name="one", extra={"depth": 1})])
+
+    @hookimpl(wrapper=True)
+    def qprovider_list_backends():
+        answer = yield
+        answer[0].extra["depth"] = 99
+        return answer
+
+    qp.register_plugin(SimpleNamespace(qprovider_list_backends=qprovider_list_backends), "meddler")
+    assert qp.list_backends()[0].extra == {"depth": 1}
