@@ -231,12 +231,11 @@ class Registry:
             started.append((info, future))
         loaded: list[_Loaded] = []
         for info, future in started:
-            outcome = _outcome(future, deadline)
-            found, problem = outcome
-            if found is not None:
-                loaded.append(found)
-            elif problem is not None:
-                self._leave_out(info, problem)
+            exc = _outcome(future, deadline)[1]
+            if exc is None:
+                loaded.append(future.result())
+            else:
+                self._leave_out(info, exc)
         # Cross-cutting plugins first: they may watch the announcements, too.
         for plugin in sorted(loaded, key=lambda candidate: candidate.is_vendor):
             provider, exc = _attempt(partial(self._announce, plugin), plugin.name)
