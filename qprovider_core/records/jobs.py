@@ -46,17 +46,20 @@ class JobRef(Record):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SamplePub(Record):
-    """One circuit to sample.
+    """One circuit to sample, with one set of parameter values or an array of sets.
 
     Attributes:
         circuit: A `qiskit.QuantumCircuit` in the backend's instruction set, with its measurements.
-        parameter_values: A value for each of ``circuit.parameters``, in that order; empty when it has none.
-        shots: >= 1.
+        parameter_values: A value for each of ``circuit.parameters``, in that order; empty when it has none. With
+            a `shape`, one such set after another, in C order.
+        shots: Of each set, >= 1.
+        shape: Of the array of sets; () for a single one.
     """
 
     circuit: Any
     shots: int
     parameter_values: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -66,13 +69,17 @@ class EstimatePub(Record):
     Attributes:
         circuit: A `qiskit.QuantumCircuit` without measurements.
         observables: Pauli text to real coefficient, rightmost letter = qubit 0; one mapping an observable.
-        parameter_values: As in `SamplePub`.
+        observables_shape: Of the array of observables, in C order; None: one axis over them.
+        parameter_values, shape: As in `SamplePub`. The arrays of observables and of sets are broadcast against
+            each other by numpy's rules.
         precision: Wanted standard error, > 0; None for the vendor's default.
     """
 
     circuit: Any
     observables: tuple[Mapping[str, float], ...]
+    observables_shape: tuple[int, ...] | None = None
     parameter_values: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
     precision: float | None = None
 
 
@@ -134,8 +141,11 @@ class JobInfo(Record):
         state: See `JobState`; `state_text` is the vendor's own word for it.
         backend, instance: Where it was sent.
         created_at, started_at, ended_at: Aware times.
-        error: Why it ended in ERROR, for the user to read.
+        error: Why it ended in ERROR, for the user to read; error_code: the vendor's code for it; error_hint: what
+            to do about it, where the vendor says.
+        kind: ``sample`` or ``estimate``, as in `JobRequest`; None when not told.
         shots: Of its first circuit.
+        extra: Whatever else the vendor tells, by its own names.
     """
 
     id: str
@@ -149,10 +159,14 @@ class JobInfo(Record):
     name: str | None = None
     tags: tuple[str, ...] = attrs.field(default=(), converter=as_tuple)
     error: str | None = None
+    error_code: str | None = None
+    error_hint: str | None = None
     queue: QueueInfo | None = None
     usage: JobUsage | None = None
     session_id: str | None = None
+    kind: Literal["sample", "estimate"] | None = None
     shots: int | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
     @property
     def ref(self) -> JobRef:
