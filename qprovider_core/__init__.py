@@ -101,6 +101,7 @@ _HOMES = {
         "Deadline",
         "EstimatePub",
         "EstimatePubResult",
+        "ForeignAccount",
         "GateCalibration",
         "GateConfiguration",
         "InstanceInfo",

@@ -62,6 +62,7 @@ ANSWERS: Mapping[str, type] = {
 
 # How a missing hook is spoken of.
 _PHRASES: Mapping[str, str] = {
+    "qprovider_foreign_accounts": "accounts saved by other clients",
     "qprovider_open_account": "opening accounts",
     "qprovider_account_info": "account information",
     "qprovider_list_backends": "listing backends",

@@ -4,9 +4,9 @@ backend, job, session.
 A plugin is a module or an object with functions of these names, each marked with `hookimpl`. Arguments and
 answers are plain records, texts, numbers and bytes, or Qiskit circuits on the way in. What holds everywhere:
 
-- Name only the arguments you use, without defaults. Every hook but the announcement may also take
-  ``connection`` (what your own `qprovider_open_account` returned), ``account`` (an `AccountRef`) and
-  ``deadline`` (a `Deadline`; after it the answer is not waited for any more).
+- Name only the arguments you use, without defaults. Every hook but the announcement and
+  `qprovider_foreign_accounts` may also take ``connection`` (what your own `qprovider_open_account` returned),
+  ``account`` (an `AccountRef`) and ``deadline`` (a `Deadline`; after it the answer is not waited for any more).
 - A hook is called in a worker thread and may be called from several at once.
 - None means "I do not answer this". A hook that has done its work returns something else.
 - Leave out a hook that the vendor cannot serve: the core then says so clearly when it is asked for.
@@ -38,6 +38,7 @@ from qprovider_core.records import (
     BackendRef,
     BackendStatus,
     Deadline,
+    ForeignAccount,
     JobDetails,
     JobInfo,
     JobPage,
@@ -70,6 +71,16 @@ def qprovider_provider() -> ProviderSpec | None:
 
 
 # ----------------------------------------------------------------------------------------------------- account
+
+
+@hookspec(firstresult=True)
+def qprovider_foreign_accounts() -> Sequence[ForeignAccount] | None:
+    """The accounts that the vendor's own client saved on this machine, in its order.
+
+    Called when accounts are looked for, before any is opened, and each time anew. Read local files only, change
+    nothing, ask nobody: it is waited for a few seconds at most. One damaged entry must not hide the others: give
+    it with its `problem`. An empty answer when there is no such file.
+    """
 
 
 @hookspec(firstresult=True)

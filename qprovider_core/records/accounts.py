@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
@@ -32,7 +33,9 @@ class ProviderSpec(Record):
         credentials_help: Where a newcomer gets the token; shown when there is no account.
         extra_fields: Names of the vendor's own criteria, kept in `BackendInfo.extra`.
         run_options: Names that `Backend.run` accepts for this vendor beside the common ones.
+        default_shots: Shots of a circuit when none are given, >= 1.
         max_tags: How many tags a job may carry; None for no limit. 0: the vendor has no tags.
+        max_tag_length: Longest tag, in characters, >= 1; None for no limit.
         min_poll_s: Shortest pause between two looks at a job, in seconds.
         settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job.
         backend_class, job_class: In-process only: import strings (``package.module:Class``) of subclasses
@@ -46,7 +49,11 @@ class ProviderSpec(Record):
     credentials_help: str = attrs.field(default="", validator=of_type(str))
     extra_fields: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
     run_options: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
+    default_shots: int = attrs.field(default=1024, validator=[of_type(int), attrs.validators.ge(1)])
     max_tags: int | None = attrs.field(default=None, validator=of_type(int, optional=True))
+    max_tag_length: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional([of_type(int), attrs.validators.ge(1)])
+    )
     min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
     backend_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
@@ -68,6 +75,35 @@ class AccountRef(Record):
 
     provider: str
     name: str = "default"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ForeignAccount(Record):
+    """An account that the vendor's own client saved on this machine. It is read, never changed.
+
+    Attributes:
+        name: As that client calls it. Empty when `problem` is about the whole source, such as a damaged file.
+        fields: Name to value, as the provider's credentials class calls them; secrets are `Secret`.
+        is_default: Whether that client would take it when none is named; true of one at most.
+        source: Which client, and where it keeps it, such as ``qiskit-ibm-runtime, ~/.qiskit/qiskit-ibm.json``.
+        problem: Why it cannot be used, in words for the user, such as "it belongs to a service that has been
+            shut down"; None when it can.
+        hint: What to do about the problem, one or two sentences.
+        removal: How to delete it with that client, as a command or a line of Python.
+    """
+
+    name: str = attrs.field(validator=of_type(str))
+    fields: Mapping[str, Any] = attrs.field(factory=dict, validator=of_type(Mapping))
+    is_default: bool = attrs.field(default=False, validator=of_type(bool))
+    source: str = attrs.field(validator=of_type(str))
+    problem: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    hint: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    removal: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+
+    @name.validator
+    def _check_name(self, attribute: object, value: str) -> None:
+        if not value and not self.problem:
+            raise ValueError("only a problem with the whole source has no name")
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -27,6 +27,7 @@ from qprovider_core.records import (
     Deadline,
     EstimatePub,
     EstimatePubResult,
+    ForeignAccount,
     GateCalibration,
     GateConfiguration,
     InstanceInfo,
@@ -165,8 +166,16 @@ RECORDS = {
     AccountInfo: building(
         AccountInfo, {}, owner=optional(texts), instances=tuples(building(InstanceInfo, {"name": texts}))
     ),
+    ForeignAccount: building(
+        ForeignAccount, {"name": names, "source": texts}, fields=free, is_default=flags, problem=optional(texts)
+    ),
     ProviderSpec: building(
-        ProviderSpec, {"name": names, "title": texts}, extra_fields=tuples(texts), max_tags=optional(counts)
+        ProviderSpec,
+        {"name": names, "title": texts},
+        extra_fields=tuples(texts),
+        max_tags=optional(counts),
+        max_tag_length=optional(st.integers(1, 99)),
+        default_shots=st.integers(1, 10**6),
     ),
     JobRef: building(JobRef, {"id": texts}, instance=optional(texts)),
     JobRequest: building(
@@ -523,3 +532,21 @@ def test_bits_must_fit_the_shots():
 def test_only_three_states_are_final():
     assert {state for state in JobState if state.final} == {JobState.DONE, JobState.ERROR, JobState.CANCELLED}
     assert JobInfo(id="a", state=JobState.DONE, instance="i").ref == JobRef(id="a", instance="i")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"default_shots": 0}, {"default_shots": None}, {"default_shots": 1.5}, {"max_tag_length": 0}]
+)
+def test_limits_of_a_provider_are_whole_numbers_of_at_least_one(fields):
+    with pytest.raises((TypeError, ValueError)):
+        ProviderSpec(name="acme", title="Acme", **fields)
+    assert ProviderSpec(name="acme", title="Acme").default_shots == 1024
+
+
+def test_a_foreign_account_without_a_name_is_a_problem_with_its_whole_source():
+    assert ForeignAccount(name="", source="acme-client, ~/.acme", problem="the file is damaged").fields == {}
+    for fields in ({"name": ""}, {"name": None}, {"name": "a", "fields": ["token"]}, {"name": "a", "problem": 5}):
+        with pytest.raises((TypeError, ValueError)):
+            ForeignAccount(source="acme-client, ~/.acme", **fields)
+    account = ForeignAccount(name="a", source="acme-client", fields={"token": Secret("tok-never-shown-1")})
+    assert "tok-never" not in repr(account)

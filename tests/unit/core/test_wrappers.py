@@ -18,6 +18,7 @@ from qprovider_core.records import (
     BackendRef,
     BackendStatus,
     Deadline,
+    ForeignAccount,
     JobDetails,
     JobInfo,
     JobPage,
@@ -45,6 +46,7 @@ RAN = JobInfo(id="j1", state=JobState.DONE)
 # Of each hook what it is called with (beside the account and the deadline) and what the vendor answers.
 CALLS = {
     "qprovider_provider": ({}, ProviderSpec(name="acme", title="Acme")),
+    "qprovider_foreign_accounts": ({}, (ForeignAccount(name="a", source="acme-client"),)),
     "qprovider_open_account": ({"credentials": None}, "connection"),
     "qprovider_account_info": ({}, AccountInfo(owner="me")),
     "qprovider_close_account": ({}, True),
@@ -67,6 +69,7 @@ CALLS = {
     "qprovider_close_session": ({"session_id": "s", "cancel": False}, True),
     "qprovider_session_details": ({"session_id": "s"}, SessionInfo(id="s")),
 }
+BEFORE_A_CONNECTION = ("qprovider_provider", "qprovider_foreign_accounts", "qprovider_open_account")
 every_hook = pytest.mark.parametrize("hook", HOOKS)
 
 
@@ -98,9 +101,9 @@ def setting(vendor):
         provider = _plugins.registry().provider("acme")
         account = fleet.fleet().party("acme").accounts[0]
         given = dict(CALLS[hook][0])
-        if hook != "qprovider_provider":
+        if hook not in ("qprovider_provider", "qprovider_foreign_accounts"):
             given |= {"account": account.ref, "deadline": Deadline.after(60)}
-        if hook not in ("qprovider_provider", "qprovider_open_account"):
+        if hook not in BEFORE_A_CONNECTION:
             given["connection"] = "connection"
         return provider.call(hook, **given)
 
@@ -111,7 +114,7 @@ def setting(vendor):
 def wrapper_of(hook, before=None, after=None):
     """A new-style wrapper of that hook, which names the hook's own arguments."""
     arguments = [*CALLS[hook][0]]
-    if hook not in ("qprovider_provider", "qprovider_open_account"):
+    if hook not in BEFORE_A_CONNECTION:
         arguments.append("connection")
     scope = {"before": before or (lambda given: None), "after": after or (lambda answer: answer)}
     exec(  # pluggy reads the names of the arguments, which differ from hook to hook
