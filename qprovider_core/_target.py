@@ -34,6 +34,7 @@ from qiskit.providers import QubitProperties
 from qiskit.transpiler import InstructionProperties, Target
 
 from qprovider_core.records import BackendConfiguration, BackendProperties, GateConfiguration
+from qprovider_core.records.properties import BareValues
 
 _CONTROL_FLOW: Mapping[str, type] = {
     "if_else": IfElseOp,
@@ -81,11 +82,11 @@ class _Builder:
 
     def __init__(self, configuration: BackendConfiguration, properties: BackendProperties | None) -> None:
         self.conf = configuration
-        self.props = properties
+        self.known = properties.bare if properties else BareValues(qubits=(), gates=())
         self.size = configuration.n_qubits
         self.gate_confs = {gate.name: gate for gate in configuration.gates}
-        self.faulty = set(self.props.faulty_qubits()) if self.props else set()
-        self.calibrated: dict[str, dict[tuple[int, ...], InstructionProperties | None]] = {}
+        self.faulty = set(properties.faulty_qubits()) if properties else set()
+        self.calibrated: dict[str, dict[tuple[int, ...], Mapping[str, float]]] = {}
         self.broken: set[tuple[str, tuple[int, ...]]] = set()
         self.standard = get_standard_gate_name_mapping()
 
@@ -133,31 +134,20 @@ class _Builder:
     # -- calibration ------------------------------------------------------------------------------------------
 
     def _read_gate_calibration(self) -> None:
-        if self.props is None:
-            return
-        for gate in self.props.gates:
-            operational = gate.values.get("operational")
-            if operational is not None and not operational.value:
-                self.broken.add((gate.gate, gate.qubits))
-                continue
-            error, length = gate.values.get("gate_error"), gate.values.get("gate_length")
-            self.calibrated.setdefault(gate.gate, {})[gate.qubits] = InstructionProperties(
-                # 1 means "not calibrated", and some devices send more. As the worst probability there is, the
-                # transpiler avoids the place and a noise model treats it as useless; None would mean perfect.
-                error=None if error is None else min(error.value, 1.0),
-                duration=None if length is None else length.value,
-            )
+        for gate, qubits, values in self.known.gates:
+            if values.get("operational", True):
+                self.calibrated.setdefault(gate, {})[qubits] = values
+            else:
+                self.broken.add((gate, qubits))
 
     def _qubit_properties(self) -> list[QubitProperties] | None:
-        if self.props is None or not self.props.qubits or self.size is None:
+        if not self.known.qubits or self.size is None:
             return None
-        known = len(self.props.qubits)
-        return [
-            QubitProperties(t1=self.props.t1(q), t2=self.props.t2(q), frequency=self.props.frequency(q))
-            if q < known
-            else QubitProperties()
-            for q in range(self.size)
+        found = [
+            QubitProperties(t1=values.get("T1"), t2=values.get("T2"), frequency=values.get("frequency"))
+            for values in self.known.qubits[: self.size]
         ]
+        return [*found, *(QubitProperties() for _ in range(self.size - len(found)))]
 
     def _timing(self) -> dict[str, int]:
         known = ("granularity", "min_length", "pulse_alignment", "acquire_alignment")
@@ -168,8 +158,15 @@ class _Builder:
 
     def _places(self, name: str, width: int | None) -> Places:
         """Where `name` acts: as configured, else as calibrated, else wherever its width fits the device."""
-        configured = self.gate_confs[name].coupling_map if name in self.gate_confs else None
+        places = self._bare_places(name, width)
+        if places is None:
+            return None
         calibrated = self.calibrated.get(name, {})
+        return {place: _properties(calibrated.get(place)) for place in places}
+
+    def _bare_places(self, name: str, width: int | None) -> Iterable[tuple[int, ...]] | None:
+        configured = self.gate_confs[name].coupling_map if name in self.gate_confs else None
+        calibrated = self.calibrated.get(name)
         if configured:
             places: Iterable[tuple[int, ...]] = configured
         elif calibrated:
@@ -184,7 +181,9 @@ class _Builder:
             return None
         else:
             places = self._sound_places(self.size, width)
-        return {place: calibrated.get(place) for place in places if self._works(name, place)}
+        if not self.faulty and not self.broken:
+            return places
+        return [place for place in places if self._works(name, place)]
 
     def _has_faults(self, name: str) -> bool:
         """Whether `name` cannot act anywhere on the device, since something is faulty."""
@@ -205,26 +204,28 @@ class _Builder:
         return itertools.permutations(working, width)
 
     def _works(self, name: str, place: tuple[int, ...]) -> bool:
-        return not self.faulty.intersection(place) and (name, place) not in self.broken
+        return self.faulty.isdisjoint(place) and (name, place) not in self.broken
 
     def _measure_places(self) -> Places:
-        places = self._places("measure", 1)
-        if self.props is None or self.size is None:
-            return places
-        if places is None and self.props.qubits:
-            places = dict.fromkeys((qubit,) for qubit in range(self.size))
-        # The readout values of the qubits tell more than a gate entry for "measure" of the same device.
-        return None if places is None else {place: self._readout(place, values) for place, values in places.items()}
+        if self.size is None:
+            return self._places("measure", 1)
+        places = self._bare_places("measure", 1)
+        if places is None and self.known.qubits:
+            places = [(qubit,) for qubit in range(self.size)]
+        if places is None:
+            return None
+        gates = self.calibrated.get("measure", {})
+        return {place: self._readout(place, gates.get(place)) for place in places}
 
-    def _readout(self, place: tuple[int, ...], values: InstructionProperties | None) -> InstructionProperties | None:
-        """What is known of the measurement at `place`, where `values` are those of its gate entry."""
-        assert self.props is not None
-        if len(place) == 1 and place[0] < len(self.props.qubits):
-            error, duration = self.props.readout_error(place[0]), self.props.readout_length(place[0])
-            if error is not None:
-                return InstructionProperties(error=error, duration=duration)
+    def _readout(self, place: tuple[int, ...], gate: Mapping[str, float] | None) -> InstructionProperties | None:
+        """What is known of the measurement at `place`, where `gate` is its gate entry."""
+        # The readout values of the qubits tell more than a gate entry for "measure" of the same device.
+        if len(place) == 1 and 0 <= place[0] < len(self.known.qubits):
+            values = self.known.qubits[place[0]]
+            if "readout_error" in values:
+                return InstructionProperties(values.get("readout_length"), values["readout_error"])
         # Aer reads the error of every measurement that has properties, and stumbles over None.
-        return None if values is None or values.error is None else values
+        return _properties(gate) if gate is not None and "gate_error" in gate else None
 
     # -- instructions -----------------------------------------------------------------------------------------
 
@@ -259,6 +260,16 @@ class _Builder:
                 continue  # free-form data of the vendor: one entry less, the device stays usable
             if name not in target.operation_names:
                 self._add_where_it_acts(target, instruction, name, width)
+
+
+def _properties(values: Mapping[str, float] | None) -> InstructionProperties | None:
+    """How long an instruction takes at a place, and how often it fails there."""
+    if values is None:
+        return None
+    # 1 means "not calibrated", and some devices send more. As the worst probability there is, the transpiler
+    # avoids the place and a noise model treats it as useless; None would mean perfect.
+    error = values.get("gate_error")
+    return InstructionProperties(values.get("gate_length"), error if error is None or error <= 1.0 else 1.0)
 
 
 def _custom_gate(conf: GateConfiguration, calibrated: tuple[tuple[int, ...], ...]) -> Gate | None:

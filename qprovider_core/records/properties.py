@@ -1,6 +1,7 @@
 """Calibration of a backend: what was measured of its qubits and gates, and when.
 
-A document of a large device holds ten thousand values. It is kept as it came and structured at first access.
+A document of a large device holds thousands of values. It is kept as it came. What asks for values alone is answered
+from bare numbers; the records, which also tell when each was measured, are made when they are first asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from statistics import median
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import attrs
 
@@ -59,6 +60,30 @@ class PropertiesContent(Record):
     general: Mapping[str, Measured] = attrs.field(factory=dict)
 
 
+class BareValues(NamedTuple):
+    """The values of a calibration without their times, in SI units.
+
+    Attributes:
+        qubits: By qubit index: name to value.
+        gates: Name of the gate, its qubits, and name to value.
+    """
+
+    qubits: Sequence[Mapping[str, float]]
+    gates: Sequence[tuple[str, tuple[int, ...], Mapping[str, float]]]
+
+    @classmethod
+    def of(cls, content: PropertiesContent) -> BareValues:
+        """The values in these records."""
+        return cls(
+            qubits=[_numbers(qubit.values) for qubit in content.qubits],
+            gates=[(gate.gate, gate.qubits, _numbers(gate.values)) for gate in content.gates],
+        )
+
+
+def _numbers(values: Mapping[str, Measured]) -> dict[str, float]:
+    return {name: measured.value for name, measured in values.items()}
+
+
 class BackendProperties:
     """Calibration of a backend at one moment. Readers answer in SI units, None when not reported.
 
@@ -84,19 +109,26 @@ class BackendProperties:
         self.last_update = as_utc(last_update)
         content = PropertiesContent(qubits=tuple(qubits), gates=tuple(gates), general=dict(general or {}))
         self._load: Callable[[], PropertiesContent] = lambda: content
+        self._load_bare: Callable[[], BareValues] | None = None
 
     @classmethod
     def deferred(
         cls,
         load: Callable[[], PropertiesContent],
         *,
+        bare: Callable[[], BareValues] | None = None,
         backend_name: str,
         backend_version: str | None = None,
         last_update: datetime | None = None,
     ) -> BackendProperties:
-        """Properties whose content `load` structures when it is first read."""
+        """Properties whose content `load` structures when it is first read.
+
+        Args:
+            bare: Gives the same content without times, where that is quicker. It refuses what `load` refuses.
+        """
         properties = cls(backend_name=backend_name, backend_version=backend_version, last_update=last_update)
         properties._load = load
+        properties._load_bare = bare
         return properties
 
     # -- content ------------------------------------------------------------------------------------------
@@ -104,6 +136,11 @@ class BackendProperties:
     @cached_property
     def _content(self) -> PropertiesContent:
         return self._load()
+
+    @cached_property
+    def bare(self) -> BareValues:
+        """All values of qubits and gates without their times: many times quicker to have than the records."""
+        return BareValues.of(self._content) if self._load_bare is None else self._load_bare()
 
     @property
     def qubits(self) -> tuple[QubitCalibration, ...]:
@@ -128,6 +165,10 @@ class BackendProperties:
     def _gate_index(self) -> dict[tuple[str, tuple[int, ...]], GateCalibration]:
         return {(gate.gate, gate.qubits): gate for gate in self.gates}
 
+    @cached_property
+    def _bare_gates(self) -> dict[tuple[str, tuple[int, ...]], Mapping[str, float]]:
+        return {(gate, qubits): values for gate, qubits, values in self.bare.gates}
+
     # -- qubits -------------------------------------------------------------------------------------------
 
     @overload
@@ -140,21 +181,24 @@ class BackendProperties:
         Raises:
             InvalidInputError: There is no such qubit.
         """
+        values = self.qubits[self._checked(qubit)].values
+        return values if name is None else values.get(name)
+
+    def _checked(self, qubit: int) -> int:
         try:
             index = -1 if isinstance(qubit, bool) else operator.index(qubit)
         except TypeError:
             index = -1
-        if not 0 <= index < len(self.qubits):
+        known = len(self.bare.qubits)
+        if not 0 <= index < known:
             raise InvalidInputError(
                 f"{self.backend_name} has no calibrated qubit {qubit!r}.",
-                hint=f"Qubits are numbered 0 to {len(self.qubits) - 1}." if self.qubits else None,
+                hint=f"Qubits are numbered 0 to {known - 1}." if known else None,
             )
-        values = self.qubits[index].values
-        return values if name is None else values.get(name)
+        return index
 
     def _qubit_value(self, qubit: int, name: str) -> float | None:
-        measured = self.qubit_property(qubit, name)
-        return None if measured is None else measured.value
+        return self.bare.qubits[self._checked(qubit)].get(name)
 
     def t1(self, qubit: int) -> float | None:
         """Relaxation time in s."""
@@ -182,12 +226,12 @@ class BackendProperties:
 
     def is_qubit_operational(self, qubit: int) -> bool:
         """False when the vendor marked the qubit faulty; True when it says nothing."""
-        measured = self.qubit_property(qubit, "operational")
-        return measured is None or bool(measured.value)
+        value = self._qubit_value(qubit, "operational")
+        return value is None or bool(value)
 
     def faulty_qubits(self) -> list[int]:
         """Qubits that the vendor marked faulty."""
-        return [qubit for qubit in range(len(self.qubits)) if not self.is_qubit_operational(qubit)]
+        return [qubit for qubit, values in enumerate(self.bare.qubits) if not values.get("operational", True)]
 
     # -- gates --------------------------------------------------------------------------------------------
 
@@ -195,15 +239,14 @@ class BackendProperties:
         self, gate: str, qubits: int | Sequence[int], name: str | None = None
     ) -> Mapping[str, Measured] | Measured | None:
         """All values of a gate on `qubits` by name, or the one asked for. None: no such gate or value."""
-        place = tuple(qubits) if isinstance(qubits, Sequence) else (operator.index(qubits),)
-        calibration = self._gate_index.get((gate, place))
+        calibration = self._gate_index.get((gate, _place(qubits)))
         if calibration is None:
             return None
         return calibration.values if name is None else calibration.values.get(name)
 
     def _gate_value(self, gate: str, qubits: int | Sequence[int], name: str) -> float | None:
-        measured = self.gate_property(gate, qubits, name)
-        return measured.value if isinstance(measured, Measured) else None
+        values = self._bare_gates.get((gate, _place(qubits)))
+        return None if values is None else values.get(name)
 
     def gate_error(self, gate: str, qubits: int | Sequence[int]) -> float | None:
         """Error probability in [0, 1]; 1 means "not calibrated"."""
@@ -220,7 +263,8 @@ class BackendProperties:
 
     def faulty_gates(self) -> list[GateCalibration]:
         """Gates that the vendor marked faulty."""
-        return [gate for gate in self.gates if not self.is_gate_operational(gate.gate, gate.qubits)]
+        faulty = {key for key, values in self._bare_gates.items() if not values.get("operational", True)}
+        return [gate for gate in self.gates if (gate.gate, gate.qubits) in faulty] if faulty else []
 
     # -- summaries ----------------------------------------------------------------------------------------
 
@@ -229,12 +273,12 @@ class BackendProperties:
         """Median error of the two-qubit gate that most pairs have, over working, calibrated pairs."""
         by_gate: dict[str, list[float]] = {}
         faulty = set(self.faulty_qubits())
-        for gate in self.gates:
-            if len(gate.qubits) != 2 or faulty.intersection(gate.qubits):
+        for gate, qubits, _ in self.bare.gates:
+            if len(qubits) != 2 or not faulty.isdisjoint(qubits):
                 continue
-            error = self.gate_error(gate.gate, gate.qubits)
-            if error is not None and error < 1 and self.is_gate_operational(gate.gate, gate.qubits):
-                by_gate.setdefault(gate.gate, []).append(error)
+            error = self.gate_error(gate, qubits)
+            if error is not None and error < 1 and self.is_gate_operational(gate, qubits):
+                by_gate.setdefault(gate, []).append(error)
         if not by_gate:
             return None
         most_common = max(by_gate, key=lambda gate: len(by_gate[gate]))
@@ -243,7 +287,7 @@ class BackendProperties:
     @cached_property
     def median_readout_error(self) -> float | None:
         """Median readout error over the qubits, in [0, 1]."""
-        errors = [e for q in range(len(self.qubits)) if (e := self.readout_error(q)) is not None]
+        errors = [e for values in self.bare.qubits if (e := values.get("readout_error")) is not None]
         return median(errors) if errors else None
 
     # -- JSON ---------------------------------------------------------------------------------------------
@@ -297,6 +341,10 @@ class BackendProperties:
     def __repr__(self) -> str:
         when = self.last_update.isoformat() if self.last_update else "unknown time"
         return f"BackendProperties({self.backend_name} {self.backend_version or ''}, calibrated {when})"
+
+
+def _place(qubits: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(qubits) if isinstance(qubits, Sequence) else (operator.index(qubits),)
 
 
 @attrs.frozen(kw_only=True)

@@ -14,9 +14,11 @@ from qprovider_core.errors import ResponseError
 from qprovider_core.qiskit_schema import (
     configuration_from_document,
     features,
+    fractional_gates,
     processor_text,
     properties_from_document,
     summary_from_documents,
+    without_gates,
 )
 from qprovider_core.records import BackendConfiguration
 
@@ -151,6 +153,11 @@ def test_lists_that_are_null_are_empty():
         (["dt"], "fast", "dt"),
         (["dt"], True, "dt"),
         (["dt"], float("nan"), "dt"),
+        (["dt"], 10**400, "dt"),
+        (["clops_h"], 10**400, "clops_h"),
+        (["coords"], [[0, float("inf")]], "coords[0][1]"),
+        (["coords"], [[0, 10**400]], "coords[0][1]"),
+        (["online_date"], "0001-01-01T00:00:00+05:00", "online_date"),
         (["rep_delay_range"], [0, "x"], "rep_delay_range[1]"),
         (["rep_delay_range"], [0], "rep_delay_range"),
         (["qubit_lo_range"], [[1.0, None]], "qubit_lo_range[0][1]"),
@@ -228,6 +235,10 @@ def test_only_the_head_is_read_until_something_is_asked():
         (["qubits", 0, 3, "value"], "low", "qubits[0][3].value"),
         (["qubits", 0, 3, "value"], True, "qubits[0][3].value"),
         (["qubits", 0, 3, "value"], float("inf"), "qubits[0][3].value"),
+        (["qubits", 0, 3, "value"], 10**400, "qubits[0][3].value"),
+        (["qubits", 0, 3, "unit"], [], "qubits[0][3].unit"),
+        (["qubits", 0, 3, "date"], {}, "qubits[0][3].date"),
+        (["qubits", 0, 3, "date"], "9999-12-31T23:59:59-05:00", "qubits[0][3].date"),
         (["qubits", 0, 1, "name"], None, "qubits[0][1].name"),
         (["qubits", 0, 1, "unit"], 3, "qubits[0][1].unit"),
         (["qubits", 0, 1, "date"], "today", "qubits[0][1].date"),
@@ -244,10 +255,10 @@ def test_only_the_head_is_read_until_something_is_asked():
     ],
 )
 def test_a_wrong_value_inside_is_an_error_with_its_path(path, value, named):
-    props = properties_from_document(changed(PROPERTIES, path, value))
-    with pytest.raises(ResponseError) as caught:
-        _ = props.qubits
-    assert caught.value.path == named
+    for ask in (lambda props: props.qubits, lambda props: props.bare, lambda props: props.faulty_qubits()):
+        with pytest.raises(ResponseError) as caught:
+            ask(properties_from_document(changed(PROPERTIES, path, value)))
+        assert caught.value.path == named
 
 
 @pytest.mark.parametrize(
@@ -332,3 +343,40 @@ def test_fractional_gates_are_those_with_an_angle_beside_the_frame_changes():
     assert features({"gates": gates, "basis_gates": ["rz", "x"]}) == ()
     assert features({"gates": gates, "basis_gates": ["rz", "x", "rzz"]}) == ("fractional_gates",)
     assert features({"supported_features": ["dynamic_circuits"]}) == ("dynamic_circuits",)
+
+
+# ------------------------------------------------------------------------------------------------------ filter
+
+
+def test_the_table_of_gates_with_angles_is_qiskits():
+    from qiskit.circuit.library import get_standard_gate_name_mapping
+
+    standard = get_standard_gate_name_mapping()
+    fractional = {name for name, gate in standard.items() if gate.params} - {"rz", "p", "u1", "delay"}
+    assert fractional_gates({"basis_gates": [*standard, "unheard_of", ["x"], None]}) == fractional
+    assert fractional_gates({"basis_gates": ["cz", "rz", "sx"]}) == fractional_gates({}) == frozenset()
+
+
+def test_gates_can_be_taken_out_of_both_documents():
+    configuration, properties = copy.deepcopy(CONFIGURATION), copy.deepcopy(PROPERTIES)
+    properties["gates"].append({"gate": "rz", "qubits": [0], "parameters": []})
+    before = copy.deepcopy((configuration, properties))
+    left = without_gates(configuration, properties, ["cz", "sx"])
+    assert (configuration, properties) == before
+    conf, props = configuration_from_document(left[0]), properties_from_document(left[1])
+    assert conf.basis_gates == ("rz",)
+    assert [gate.name for gate in conf.gates] == ["rz", "reset"]
+    assert conf.supported_instructions == ("rz", "measure", "if_else")
+    assert [gate.gate for gate in props.gates] == ["rz"]
+    assert props.t1(0) == properties_from_document(PROPERTIES).t1(0)
+    assert without_gates(configuration, None, ["cz"])[1] is None
+    assert without_gates(configuration, properties, []) == (configuration, properties)
+    assert without_gates({"basis_gates": ["r", "z", "rzz"]}, {}, "rzz") == ({"basis_gates": ["r", "z"]}, {})
+
+
+def test_taking_gates_out_leaves_what_is_wrong_to_the_readers():
+    broken = {"basis_gates": "cz", "gates": [3, {"name": []}, {"name": "cz"}], "supported_instructions": [None, "cz"]}
+    assert without_gates(broken, {"gates": None}, ["cz"]) == (
+        {"basis_gates": "cz", "gates": [3, {"name": []}], "supported_instructions": [None]},
+        {"gates": None},
+    )
