@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain, islice, repeat
-from operator import itemgetter
+from operator import itemgetter, mul, truediv
 from types import NoneType
 from typing import Any
 
@@ -159,15 +159,13 @@ def _in_si_units(values: list[Any], units: list[Any]) -> list[float | None]:
     distinct = set(units)
     require({str, NoneType}.issuperset(map(type, distinct)))
     scales = {unit: scale(unit or "") for unit in distinct}
-    factors = {unit: factor for unit, (factor, divisor) in scales.items() if divisor == 1.0}
+    factors = {unit: factor for unit, (factor, _) in scales.items()}
     divisors = {unit: divisor for unit, (_, divisor) in scales.items()}
-    if numbers is not values:
-        return [
-            None if value is None else value * factors[unit] if unit in factors else value / divisors[unit]
-            for value, unit in zip(values, units, strict=True)
-        ]
+    if numbers is values:
+        scaled = map(mul, values, map(factors.__getitem__, units))
+        return list(map(truediv, scaled, map(divisors.__getitem__, units)))
     return [
-        value * factors[unit] if unit in factors else value / divisors[unit]
+        None if value is None else value * factors[unit] / divisors[unit]
         for value, unit in zip(values, units, strict=True)
     ]
 
