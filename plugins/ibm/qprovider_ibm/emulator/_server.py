@@ -1,0 +1,187 @@
+"""The HTTP server: every service on one port, and faults around all of them. Imports aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from qprovider_ibm.emulator._account_api import AccountApi
+from qprovider_ibm.emulator._backends_api import BackendsApi
+from qprovider_ibm.emulator._cloud_api import CloudApi
+from qprovider_ibm.emulator._control_api import ControlApi
+from qprovider_ibm.emulator._errors import CloudError, ServiceError, error_body
+from qprovider_ibm.emulator._faults import Fault
+from qprovider_ibm.emulator._jobs_api import JobsApi
+from qprovider_ibm.emulator._service import Service, rate_limited
+from qprovider_ibm.emulator._settings import Settings
+from qprovider_ibm.emulator._web import Handler, json_bytes
+
+HOST = "127.0.0.1"
+CONTROL = "/_emulator/"
+_MAX_BODY = 2**30
+_PARENT_CHECK_S = 0.25
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal, or the end of the parent, ends it."""
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    service = Service(settings)
+    runner = web.AppRunner(make_app(service), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    listener = socket.create_server((HOST, settings.port), backlog=512)
+    await web.SockSite(runner, listener).start()
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # no such signals on Windows
+            loop.add_signal_handler(number, end.set)
+    try:
+        await service.pool.start()
+        _announce(service, listener.getsockname()[1])
+        while not end.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), _PARENT_CHECK_S if settings.parent else None)
+            if settings.parent and os.getppid() != settings.parent:
+                break
+    finally:
+        await service.scheduler.close()
+        await service.pool.close()
+        await runner.cleanup()
+
+
+def _announce(service: Service, port: int) -> None:
+    instances: dict[str, str] = {}
+    for instance in service.instances:
+        if instance.allocated:
+            # Two of one name: the second one's key says where it is.
+            name = instance.name if instance.name not in instances else f"{instance.name}@{instance.region}"
+            instances[name] = instance.crn
+    line = {
+        "ready": True,
+        "base": f"http://{HOST}:{port}",
+        "api_keys": list(service.settings.api_keys),
+        "instances": instances,
+    }
+    print(json.dumps(line), flush=True)
+    sys.stdout.flush()
+
+
+def make_app(service: Service) -> web.Application:
+    app = web.Application(client_max_size=_MAX_BODY, middlewares=[_around(service)])
+    for api in (CloudApi, BackendsApi, JobsApi, AccountApi, ControlApi):
+        app.add_routes(api(service).routes())
+    return app
+
+
+def _around(service: Service) -> Middleware:
+    around = _Around(service)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await around.handle(request, handler)
+
+    return middleware
+
+
+class _Around:
+    """What happens to a request before and after its handler."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(CONTROL):
+            return await handler(request)
+        entry: dict[str, Any] = {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query_string,
+            "status": None,
+            "client": request.headers.get("X-Qx-Client-Application", ""),
+            "encoding": request.headers.get("Accept-Encoding", ""),
+        }
+        self._service.requests.append(entry)
+        struck = {fault.kind: fault for fault in self._service.faults.of_request(request.method, request.path)}
+        delay = self._service.settings.latency_s
+        if "latency" in struck:
+            delay += struck["latency"].settings["seconds"]
+        if delay > 0:
+            await asyncio.sleep(delay)
+        if "drop_before" in struck:
+            return _hang_up(request)
+        answer = _refusal(struck) or await _answer(request, handler)
+        entry["status"] = answer.status
+        if "drop_after" in struck:
+            return _hang_up(request)
+        if "cut_body" in struck:
+            return await _cut(request, answer)
+        return answer
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ServiceError as exc:
+        return _error(exc)
+    except CloudError as exc:
+        return web.json_response(exc.document, status=exc.status)
+    except web.HTTPException as exc:
+        if exc.status >= 400:
+            message = f"{request.method} {request.path}: {exc.reason}."
+            return json_bytes(error_body(exc.status, message, "Verify the address and the method."), status=exc.status)
+        raise
+
+
+def _error(error: ServiceError) -> web.Response:
+    answer = json_bytes(error.body(), status=error.status)
+    answer.headers.update(error.headers)
+    return answer
+
+
+def _refusal(struck: dict[str, Fault]) -> web.Response | None:
+    """The answer that a fault gives instead of the service."""
+    if "rate_limit" in struck:
+        return _error(rate_limited("The limit is 5 per minute", struck["rate_limit"].settings.get("retry_after", 1)))
+    if "status" not in struck:
+        return None
+    asked = struck["status"].settings
+    status, body = asked["status"], asked.get("body", "json")
+    if body == "html":
+        page = f"<html><head><title>{status}</title></head><body><h1>Error {status}</h1>cloudflare</body></html>"
+        return web.Response(text=page, content_type="text/html", status=status)
+    if body == "empty":
+        return web.Response(status=status)
+    message = "Internal error." if status >= 500 else "The request was refused."
+    return json_bytes(error_body(asked.get("code", 1000), message, "Send it again later."), status=status)
+
+
+def _hang_up(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response(headers={"X-Request-Id": secrets.token_hex(4)})  # goes nowhere
+
+
+async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    """Announce the whole body, send half of it, hang up."""
+    body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
+    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    stream = web.StreamResponse(status=answer.status, headers=headers)
+    stream.content_length = max(len(body), 2)
+    await stream.prepare(request)
+    await stream.write(body[: len(body) // 2] or b" ")
+    if request.transport is not None:
+        request.transport.close()
+    return stream
