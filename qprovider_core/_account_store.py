@@ -20,9 +20,10 @@ from qprovider_core.records._base import Record
 from qprovider_core.secret import Secret
 
 FILE_NAME = "accounts.json"
+DEFAULT = "default"
 ENVIRONMENT = "environment"
 ARGUMENTS = "arguments"
-_RESERVED = (ENVIRONMENT, ARGUMENTS)  # names of accounts that are not in the file
+RESERVED = (ENVIRONMENT, ARGUMENTS)  # names of accounts that are not in the file
 _LONGEST_NAME = 100
 
 
@@ -35,6 +36,9 @@ class SavedAccount(Record):
         is_default: Whether it is the one used when none is named.
         in_keyring: Names of the secret fields that the system keyring keeps. A listing does not open the
             keyring: they are in `fields` only when this account was asked for by name.
+        source: Which other client saved it, and where, such as ``qiskit-ibm-runtime, ~/.qiskit/qiskit-ibm.json``;
+            None for one that was saved with us. Such an account is only read.
+        problem: Why an account of another client cannot be used, and what to do; None when it can.
     """
 
     provider: str
@@ -42,6 +46,8 @@ class SavedAccount(Record):
     fields: Mapping[str, Any] = attrs.field(factory=dict)
     is_default: bool = False
     in_keyring: tuple[str, ...] = ()
+    source: str | None = None
+    problem: str | None = None
 
 
 class AccountStore:
@@ -204,7 +210,7 @@ def _check_name(name: object) -> None:
         problem = f"has at most {_LONGEST_NAME} characters, all of them printable"
     elif set(name) & set("/:@"):
         problem = "is without the characters / : @, which separate the parts of a backend's full name"
-    elif name in _RESERVED:
+    elif name in RESERVED:
         problem = f"is not {name!r}: that one is for credentials that are not saved"
     if problem:
         raise InvalidInputError(f"An account's name {problem}.", hint="Choose another name, such as 'work'.")

@@ -1,4 +1,5 @@
-"""Which credentials an account is opened with: arguments, then the environment, then saved accounts.
+"""Which credentials an account is opened with: arguments, then the environment, then accounts saved with us, then
+those that the vendor's own client saved.
 
 `save_account`, `saved_accounts`, `delete_account` and `set_default_account` are what a user calls.
 """
@@ -6,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
-from qprovider_core._account_store import ARGUMENTS, ENVIRONMENT, AccountStore, SavedAccount
+from qprovider_core._account_store import ARGUMENTS, DEFAULT, ENVIRONMENT, AccountStore, SavedAccount
 from qprovider_core._credential_fields import (
     CredentialField,
     GivenFields,
@@ -20,22 +21,22 @@ from qprovider_core._credential_fields import (
     environment_fields,
     missing_fields,
 )
+from qprovider_core._foreign_accounts import ForeignAccounts
+from qprovider_core._saved_accounts import delete_account, save_account, saved_accounts, set_default_account
 from qprovider_core.errors import (
     AccountsFileError,
     ConfigurationError,
     NoAccountError,
     QProviderError,
     UnknownAccountError,
+    failure_text,
 )
-from qprovider_core.records import AccountRef, ProviderSpec
-from qprovider_core.secret import Secret
-
-if TYPE_CHECKING:
-    from qprovider_core._plugins import Registry
+from qprovider_core.records import AccountRef, ForeignAccount, ProviderSpec
 
 __all__ = [
     "AccountStore",
     "CredentialField",
+    "ForeignAccounts",
     "ResolvedAccount",
     "SavedAccount",
     "build_credentials",
@@ -49,7 +50,6 @@ __all__ = [
     "set_default_account",
 ]
 
-DEFAULT = "default"
 _NOT_NEEDED = "no credentials needed"
 
 
@@ -59,8 +59,8 @@ class ResolvedAccount:
 
     Attributes:
         credentials: Object of the provider's credentials class; None when it needs none, or on `error`.
-        source: What won: ``arguments``, ``environment (QPROVIDER_IBM_TOKEN)``, ``saved account 'work'`` or
-            ``no credentials needed``.
+        source: What won: ``arguments``, ``environment (QPROVIDER_IBM_TOKEN)``, ``saved account 'work'``,
+            ``account 'work' of`` another client or ``no credentials needed``.
         error: Only from `resolve_all`: why this account cannot be opened. Report it; the others are sound.
     """
 
@@ -75,16 +75,19 @@ def resolve_account(
     name: str | None = None,
     fields: Mapping[str, object] | None = None,
     store: AccountStore | None = None,
+    foreign: ForeignAccounts | None = None,
 ) -> ResolvedAccount:
     """The account to open.
 
     Without a name: `fields` when they are enough by themselves; else the environment's account; else the
-    default saved one; `fields` replace some of its fields. With a name: that saved account, likewise.
+    default saved one; else the foreign default; `fields` replace some of its fields. With a name: that saved
+    account, else that foreign one, likewise.
 
     Args:
-        name: A saved account; ``environment`` for the one that the environment gives.
+        name: A saved or a foreign account; ``environment`` for the one that the environment gives.
         fields: Fields given by the caller; None as a value means not given.
         store: Where accounts are saved; the user's own by default.
+        foreign: The accounts that the vendor's own client saved; none by default.
     Raises:
         UnknownAccountError: No account of that name is saved.
         UnknownOptionError: The provider's accounts have no such field.
@@ -107,20 +110,28 @@ def resolve_account(
         if account.name == chosen:
             source = f"saved account {chosen!r}"
             return _overridden(spec, chosen, store.with_secrets(account).fields, {}, source, given)
+    foreign = foreign or ForeignAccounts()
+    if chosen is not None or not saved:  # of several of our own without a default the user has to choose
+        foreign.hide(account.name for account in saved)
+        other = foreign.default() if chosen is None else foreign.get(chosen)
+        if other is not None:
+            return _of_other_client(spec, foreign, other, given)
     if chosen in (None, DEFAULT) and not missing_fields(spec, {}):
         return _overridden(spec, DEFAULT, {}, {}, _NOT_NEEDED, given)
     if chosen is not None:
-        raise _unknown(spec, chosen, saved, bool(environment))
+        raise _unknown(spec, chosen, saved, bool(environment), foreign)
     if given:
         build_credentials(spec, given)  # names the field that is missing
-    raise _no_account(spec, saved)
+    raise _no_account(spec, saved, foreign)
 
 
-def resolve_all(spec: ProviderSpec, store: AccountStore | None = None) -> list[ResolvedAccount]:
-    """Every account of the provider, for a query over all: the environment's, then the saved ones.
+def resolve_all(
+    spec: ProviderSpec, store: AccountStore | None = None, foreign: ForeignAccounts | None = None
+) -> list[ResolvedAccount]:
+    """Every account of the provider, for a query over all: the environment's, the saved ones, the foreign ones.
 
     Of accounts with equal credentials only the first is kept. One that cannot be used is in the list with its
-    `error`.
+    `error`; of foreign ones only those are in it that can be used, and `foreign.note` tells of the rest.
 
     Raises:
         AccountsFileError: The accounts file is damaged.
@@ -131,13 +142,13 @@ def resolve_all(spec: ProviderSpec, store: AccountStore | None = None) -> list[R
     environment = _environment(spec)
     if environment:
         found.append(_tried(spec, ENVIRONMENT, *environment))
-    store = store or AccountStore()
+    store, foreign = store or AccountStore(), foreign or ForeignAccounts()
     try:
         saved = store.accounts(spec.name)
     except AccountsFileError as exc:
-        if not environment:
+        if not environment and not foreign.usable():
             raise
-        saved = []  # the environment's account needs no file
+        saved = []  # the environment's account needs no file, nor do those of other clients
         found.append(_broken(spec, DEFAULT, "the accounts file", exc))
     for account in sorted(saved, key=lambda account: not account.is_default):
         source = f"saved account {account.name!r}"
@@ -147,6 +158,8 @@ def resolve_all(spec: ProviderSpec, store: AccountStore | None = None) -> list[R
             found.append(_broken(spec, account.name, source, exc))
             continue
         found.append(_tried(spec, account.name, fields, {}, source))
+    foreign.hide(account.name for account in saved)
+    found += [_tried(spec, other.name, other.fields, {}, _source_of(other)) for other in foreign.usable()]
     if not found and not missing_fields(spec, {}):
         found.append(_tried(spec, DEFAULT, {}, {}, _NOT_NEEDED))
     distinct: list[ResolvedAccount] = []
@@ -161,103 +174,6 @@ def resolve_unsaved(spec: ProviderSpec) -> ResolvedAccount | None:
     if spec.credentials is not None and missing_fields(spec, {}):
         return None
     return _resolved(spec, DEFAULT, {}, _NOT_NEEDED)
-
-
-def save_account(
-    provider: str,
-    *,
-    name: str = DEFAULT,
-    overwrite: bool = False,
-    set_as_default: bool | None = None,
-    keyring: bool = False,
-    **fields: object,
-) -> None:
-    """Save an account of a provider, so that later sessions find it.
-
-    Args:
-        provider: Name of an installed provider, such as ``ibm``.
-        name: What to call the account.
-        overwrite: Replace the account of that name, if there is one.
-        set_as_default: Whether to make it the default; None: only when it is the provider's first.
-        keyring: Keep its secrets in the system keyring rather than in the file.
-        fields: The account's own, such as ``token="..."``.
-    Raises:
-        UnknownProviderError: No installed plugin announces the provider.
-        InvalidInputError: The name is taken, or a field is unknown.
-        ConfigurationError: A field does not fit, or the accounts cannot be written.
-    """
-    given = GivenFields(fields)
-    fields.clear()  # no local variable of ours shall show a secret in a traceback
-    AccountStore().save(
-        _registry().spec(provider),
-        name,
-        given,
-        overwrite=overwrite,
-        set_as_default=set_as_default,
-        keyring=keyring,
-    )
-
-
-def saved_accounts(provider: str | None = None) -> list[SavedAccount]:
-    """The saved accounts, their secrets masked; those of providers that are not installed, too.
-
-    Raises:
-        UnknownProviderError: Nothing is saved for the provider, and no installed plugin announces it.
-        AccountsFileError: The accounts file is damaged.
-    """
-    accounts = AccountStore().accounts(provider)
-    if provider is not None and not accounts:
-        _registry().spec(provider)
-    return [_masked(account) for account in accounts]
-
-
-def delete_account(provider: str, name: str = DEFAULT) -> bool:
-    """Delete a saved account and its entries in the keyring. False when there is none of that name.
-
-    Raises:
-        UnknownProviderError: Nothing is saved for the provider, and no installed plugin announces it.
-        ConfigurationError: The accounts file is damaged or cannot be written.
-    """
-    store = AccountStore()
-    if not store.accounts(provider):
-        _registry().spec(provider)
-    return store.delete(provider, name)
-
-
-def set_default_account(provider: str, name: str) -> None:
-    """Make a saved account the one that is used when none is named.
-
-    Raises:
-        UnknownProviderError: Nothing is saved for the provider, and no installed plugin announces it.
-        UnknownAccountError: No account of that name is saved.
-        ConfigurationError: The accounts file is damaged or cannot be written.
-    """
-    store = AccountStore()
-    if not store.accounts(provider):
-        _registry().spec(provider)
-    store.set_default(provider, name)
-
-
-def _registry() -> Registry:
-    from qprovider_core._plugins import registry  # late: loads the plugins
-
-    return registry()
-
-
-def _masked(account: SavedAccount) -> SavedAccount:
-    """The account with every text masked that its provider calls a secret.
-
-    The file says so itself, but one that was written by hand may have a token among the plain fields.
-    """
-    try:
-        secret = {field.name for field in credential_fields(_registry().spec(account.provider)) if field.secret}
-    except QProviderError:  # not installed, or its class cannot be read: the file's word stands
-        return account
-    fields = {
-        key: Secret(value) if key in secret and isinstance(value, str) else value
-        for key, value in account.fields.items()
-    }
-    return attrs.evolve(account, fields=fields)
 
 
 def _environment(spec: ProviderSpec) -> tuple[GivenFields, dict[str, str], str] | None:
@@ -281,6 +197,25 @@ def _overridden(
         source = f"{source}, {', '.join(given)} from arguments"
     kept = {field: variable for field, variable in origins.items() if field not in given}
     return _resolved(spec, name, GivenFields({**base, **given}), source, kept)
+
+
+def _of_other_client(
+    spec: ProviderSpec, foreign: ForeignAccounts, account: ForeignAccount, given: Mapping[str, object]
+) -> ResolvedAccount:
+    """The account that the vendor's own client saved, with the caller's fields in the place of its own."""
+    refusal = foreign.refusal(account)
+    if refusal is not None:
+        raise refusal
+    source = _source_of(account)
+    try:
+        return _overridden(spec, account.name, account.fields, {}, source, given)
+    except ConfigurationError as exc:
+        # Nobody here typed these fields: say whose they are.
+        raise ConfigurationError(f"The {source} cannot be used.", why=failure_text(exc), hint=exc.hint) from None
+
+
+def _source_of(account: ForeignAccount) -> str:
+    return f"account {account.name!r} of {account.source}"
 
 
 def _resolved(
@@ -312,33 +247,39 @@ def _broken(spec: ProviderSpec, name: str, source: str, error: QProviderError) -
     return ResolvedAccount(ref=ref, credentials=None, source=source, error=error)
 
 
-def _unknown(spec: ProviderSpec, name: str, saved: list[SavedAccount], environment: bool) -> UnknownAccountError:
-    choices = [account.name for account in saved] + [ENVIRONMENT] * environment
+def _unknown(
+    spec: ProviderSpec, name: str, saved: list[SavedAccount], environment: bool, foreign: ForeignAccounts
+) -> UnknownAccountError:
+    choices = [account.name for account in saved] + [account.name for account in foreign.usable()]
+    choices += [ENVIRONMENT] * environment
     if spec.credentials is None:
         choices = [DEFAULT]
     return UnknownAccountError(
         name,
         choices,
         what=f"{spec.title} has no account {name!r}.",
+        why=foreign.note(),
         hint=None if choices else _how_to_add(spec),
     )
 
 
-def _no_account(spec: ProviderSpec, saved: list[SavedAccount]) -> NoAccountError:
-    if saved:
-        names = ", ".join(repr(account.name) for account in saved)
+def _no_account(spec: ProviderSpec, saved: list[SavedAccount], foreign: ForeignAccounts) -> NoAccountError:
+    names = [account.name for account in saved] or [account.name for account in foreign.usable()]
+    if names:
+        choose = (
+            f", or choose with `qprovider accounts default {spec.name} NAME`"
+            f" or qp.set_default_account({spec.name!r}, NAME)"
+        )
         return NoAccountError(
             f"{spec.title} has several accounts, and none is the default.",
             provider=spec.name,
-            why=f"Saved are {names}.",
-            hint=(
-                f"Name one, or choose with `qprovider accounts default {spec.name} NAME`"
-                f" or qp.set_default_account({spec.name!r}, NAME)."
-            ),
+            why=f"Saved are {', '.join(map(repr, names))}.",
+            hint=f"Name one{choose if saved else ''}.",
         )
     return NoAccountError(
         f"There is no account of {spec.title}: no argument, environment variable or saved account.",
         provider=spec.name,
+        why=foreign.note(),
         hint=_how_to_add(spec),
     )
 

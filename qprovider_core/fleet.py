@@ -16,7 +16,13 @@ from qprovider_core._lists import BackendList, QueryError
 from qprovider_core._plugins import registry
 from qprovider_core._provider import Provider
 from qprovider_core._queries import Party, choose_least_busy, open_backend, query_handles, query_records
-from qprovider_core.credentials import ResolvedAccount, resolve_account, resolve_all, resolve_unsaved
+from qprovider_core.credentials import (
+    ForeignAccounts,
+    ResolvedAccount,
+    resolve_account,
+    resolve_all,
+    resolve_unsaved,
+)
 from qprovider_core.criteria import is_pattern, wildcard
 from qprovider_core.errors import (
     InvalidInputError,
@@ -66,16 +72,20 @@ class Fleet:
         notes: list[str] = []
         told: set[str] = set()
         for vendor in vendors:
-            found, problem = _resolve(vendor)
-            if isinstance(problem, NoAccountError) and provider is None:
-                name = vendor.spec.name
+            foreign = ForeignAccounts(vendor)
+            found, problem = _resolve(vendor, foreign)
+            name, note = vendor.spec.name, foreign.note() if vendor.spec.credentials else None
+            without_account = isinstance(problem, NoAccountError) and provider is None
+            if note is not None and (found or without_account):  # else the error says it
+                notes.append(f"{name}: {note}")
+            if without_account:
                 notes.append(f"{name}: no account; add one with `qprovider accounts add {name}`")
             elif problem is not None and not (found and problem.what in told):  # the same file: once is enough
-                errors.append(query_error(vendor.spec.name, None, problem))
+                errors.append(query_error(name, None, problem))
                 told.add(problem.what)
             for resolved in found:
                 if resolved.error is not None:
-                    errors.append(query_error(vendor.spec.name, resolved.ref.name, resolved.error))
+                    errors.append(query_error(name, resolved.ref.name, resolved.error))
                 else:
                     accounts.append(self.account(vendor, resolved))
         several = with_several(accounts)
@@ -137,12 +147,12 @@ def _vendors(wanted: str | Iterable[str] | None) -> tuple[list[Provider], list[Q
     return [known[name] for name in dict.fromkeys(names)], errors
 
 
-def _resolve(vendor: Provider) -> tuple[list[ResolvedAccount], QProviderError | None]:
+def _resolve(vendor: Provider, foreign: ForeignAccounts) -> tuple[list[ResolvedAccount], QProviderError | None]:
     """A vendor's accounts, and what is wrong with them as a whole."""
     try:
-        found = resolve_all(vendor.spec)
+        found = resolve_all(vendor.spec, foreign=foreign)
         if not found:
-            resolve_account(vendor.spec)  # raises NoAccountError, which says how to add one
+            resolve_account(vendor.spec, foreign=foreign)  # raises NoAccountError, which says how to add one
     except NoAccountError as exc:
         return [], exc
     except QProviderError as exc:
@@ -298,7 +308,7 @@ def open_account(provider: str, name: str | None = None, **fields: Any) -> Accou
     """Open an account and return it.
 
     Credentials come from `fields`, else from the environment, else from the saved account (`name`, or the default
-    one); `Account.source` says which.
+    one), else from what the vendor's own client saved; `Account.source` says which.
 
     Args:
         provider: The vendor's name, such as ``ibm``.
@@ -311,4 +321,5 @@ def open_account(provider: str, name: str | None = None, **fields: Any) -> Accou
     given = GivenFields(fields)
     fields.clear()  # no local variable of ours shall show a secret in a traceback
     vendor = registry().provider(provider)
-    return Account(vendor, resolve_account(vendor.spec, name=name, fields=given)).open()
+    resolved = resolve_account(vendor.spec, name=name, fields=given, foreign=ForeignAccounts(vendor))
+    return Account(vendor, resolved).open()

@@ -113,7 +113,7 @@ def _secret_fields(secrets: list[CredentialField]) -> dict[str, Any]:
 @click.argument("provider", required=False, shell_complete=provider_names)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(provider: str | None, as_json: bool) -> None:
-    """List the saved accounts; secrets are masked."""
+    """List the saved accounts, and those that vendors' own clients saved; secrets are masked."""
     import qprovider_core as qp  # late: help needs no core
 
     accounts = qp.saved_accounts(provider)
@@ -127,16 +127,24 @@ def list_(provider: str | None, as_json: bool) -> None:
                         "is_default": a.is_default,
                         "in_keyring": list(a.in_keyring),
                         "fields": dict(a.fields),
+                        "source": a.source,
+                        "problem": a.problem,
                     }
                     for a in accounts
                 ]
             }
         )
     elif accounts:
-        say_table(
-            ["provider", "name", "default", "fields"],
-            [[a.provider, a.name, a.is_default, _fields(a)] for a in accounts],
-        )
+        titles = ["provider", "name", "default", "fields"]
+        rows = [[a.provider, a.name, a.is_default, _fields(a)] for a in accounts]
+        if any(a.source for a in accounts):
+            titles.insert(3, "saved by")
+            for row, account in zip(rows, accounts, strict=True):
+                row.insert(3, account.source or "qprovider")
+        say_table(titles, rows)
+        for account in accounts:
+            if account.problem:
+                tell(f"{account.name} of {account.provider} is not used: {account.problem}", dim=True)
     else:
         tell("No account is saved. Save one: qprovider accounts add PROVIDER")
 
@@ -144,7 +152,7 @@ def list_(provider: str | None, as_json: bool) -> None:
 def _fields(account: SavedAccount) -> str:
     shown = [f"{name}={value}" for name, value in account.fields.items()]
     shown += [f"{name} in the keyring" for name in account.in_keyring if name not in account.fields]
-    return ", ".join(shown)
+    return "not used" if account.problem else ", ".join(shown)
 
 
 @command.command()
@@ -158,7 +166,7 @@ def remove(ctx: click.Context, provider: str, name: str | None, yes: bool) -> No
     from qprovider_core.errors import UnknownAccountError
 
     if name is None:
-        names = [account.name for account in qp.saved_accounts(provider)]
+        names = [account.name for account in qp.saved_accounts(provider) if account.source is None]
         if len(names) > 1:
             ctx.fail(f"{provider} has several accounts; say which: {', '.join(sorted(names))}.")
         name = names[0] if names else "default"
@@ -167,7 +175,8 @@ def remove(ctx: click.Context, provider: str, name: str | None, yes: bool) -> No
             ctx.fail("There is no terminal to ask at: add --yes.")
         click.confirm(f"Remove account {name!r} of {provider}?", abort=True, err=True)
     if not qp.delete_account(provider, name):
-        raise UnknownAccountError(name, [account.name for account in qp.saved_accounts(provider)])
+        own = [account.name for account in qp.saved_accounts(provider) if account.source is None]
+        raise UnknownAccountError(name, own)
     tell(f"Removed account {name!r} of {provider}.")
 
 

@@ -14,7 +14,7 @@ import qprovider_core as qp
 from qprovider_core import _plugins, hookimpl
 from qprovider_core.cli import accounts
 from qprovider_core.cli._app import app
-from qprovider_core.records import ProviderSpec, TokenCredentials
+from qprovider_core.records import ForeignAccount, ProviderSpec, TokenCredentials
 from qprovider_core.secret import Secret
 
 TOKEN = "tok-123456789-secret"
@@ -187,6 +187,8 @@ def test_the_list_as_json_masks_secrets(call: Call) -> None:
                 "is_default": True,
                 "in_keyring": [],
                 "fields": {"token": "********"},
+                "source": None,
+                "problem": None,
             }
         ]
     }
@@ -247,3 +249,60 @@ def test_another_account_can_be_made_the_default(call: Call) -> None:
     assert call("default", "acme", "home").exit_code == 0
     assert {name: is_default for name, is_default, _ in saved()} == {"work": False, "home": True}
     assert call("default", "acme", "hoem").exit_code == 2
+
+
+# ------------------------------------------------------------------------------- accounts of the vendor's client
+
+
+@pytest.fixture
+def beta(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vendor whose own client has saved two accounts on this machine, one of them out of date."""
+
+    class Beta(Acme):
+        @hookimpl
+        def qprovider_provider(self) -> ProviderSpec:
+            return ProviderSpec(name="beta", title="Beta", credentials=Credentials)
+
+        @hookimpl
+        def qprovider_foreign_accounts(self) -> list[ForeignAccount]:
+            kept = "beta-client, ~/.beta"
+            return [
+                ForeignAccount(
+                    name="lab", fields={"token": Secret(TOKEN)}, source=kept, is_default=True, removal="beta forget lab"
+                ),
+                ForeignAccount(name="old", source=kept, problem="it is out of date", hint="Log in anew."),
+            ]
+
+    qp.register_plugin(Beta(), name="beta")
+
+
+def test_accounts_of_the_vendors_own_client_are_listed_with_where_they_come_from(call: Call, beta: None) -> None:
+    call("add", "acme", input=TOKEN)
+    result = call("list")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines == [
+        ["provider", "name", "default", "saved", "by", "fields"],
+        ["acme", "default", "yes", "qprovider", "token=********"],
+        ["beta", "lab", "yes", "beta-client,", "~/.beta", "token=********"],
+        ["beta", "old", "no", "beta-client,", "~/.beta", "not", "used"],
+    ]
+    assert result.stderr == "old of beta is not used: it is out of date. Log in anew.\n"
+    listed = json.loads(call("list", "beta", "--json").stdout)["accounts"]
+    assert [(one["name"], one["source"], one["problem"]) for one in listed] == [
+        ("lab", "beta-client, ~/.beta", None),
+        ("old", "beta-client, ~/.beta", "it is out of date. Log in anew."),
+    ]
+    assert "saved by" not in call("list", "acme").stdout
+
+
+def test_an_account_of_the_vendors_own_client_is_not_removed_and_it_says_who_can(call: Call, beta: None) -> None:
+    result = call("remove", "beta", "lab", "--yes")
+    assert result.exit_code == 1
+    assert "belongs to beta-client, ~/.beta" in result.stderr
+    assert "beta forget lab" in result.stderr
+    result = call("default", "beta", "lab")
+    assert result.exit_code == 1
+    assert "belongs to beta-client" in result.stderr
+    assert call("remove", "beta", "--yes").exit_code == 2  # none of our own
+    call("add", "beta", "--name", "mine", input="another-token-1")
+    assert call("remove", "beta", "--yes").exit_code == 0  # the only one of our own

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from qprovider_core import credentials as qp
+from qprovider_core._provider import Provider
 from qprovider_core.credentials import AccountStore, resolve_account, resolve_all, resolve_unsaved
 from qprovider_core.errors import (
     AccountsFileError,
@@ -251,9 +252,15 @@ def registry(monkeypatch):
 
     class Registry:
         def spec(self, name):
+            return self.provider(name).spec
+
+        def provider(self, name):
             if name not in known:
                 raise UnknownProviderError(name, known)
-            return known[name]
+            return Provider(name, object(), known[name], frozenset())
+
+        def providers(self):
+            return list(map(self.provider, known))
 
     module = types.ModuleType("qprovider_core._plugins")
     module.registry = Registry
