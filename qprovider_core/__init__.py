@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qprovider_core._lists import BackendList as BackendList
     from qprovider_core._lists import JobList as JobList
     from qprovider_core._lists import QueryError as QueryError
+    from qprovider_core._monitor import job_monitor as job_monitor
     from qprovider_core._plugins import PluginInfo as PluginInfo
     from qprovider_core._plugins import plugins as plugins
     from qprovider_core._plugins import register_plugin as register_plugin
@@ -50,6 +51,7 @@ _HOMES = {
     "_backend": ("Backend",),
     "_job": ("Job",),
     "_lists": ("BackendList", "JobList", "QueryError"),
+    "_monitor": ("job_monitor",),
     "_plugins": ("PluginInfo", "plugins", "register_plugin", "unregister_plugin"),
     "_target": ("build_target",),
     "credentials": (
@@ -114,6 +116,7 @@ _HOMES = {
         "JobResult",
         "JobState",
         "JobUsage",
+        "ListProblem",
         "Measured",
         "PropertiesContent",
         "ProviderSpec",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qprovider_core._job import Job
     from qprovider_core._lists import BackendList, JobList
 
-_CALLS_AT_A_TIME = 8  # of one query, for a facet of several backends
+_CALLS_AT_A_TIME = 16  # of one query, for a facet of several backends
 _MOST_OUTSTANDING = 64  # of all threads together: what a vendor that hangs can keep of this process
 # What a hook is passed where the caller has nothing to say: implementations get no defaults from pluggy.
 _NOT_GIVEN: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +45,7 @@ class Account:
         provider: The vendor's name.
         name: The account's name.
         source: Where its credentials came from, such as ``saved account 'work'``.
+        facade: What the vendor's own handles show as their provider, where a vendor has such a class.
     """
 
     def __init__(self, vendor: Provider, resolved: ResolvedAccount) -> None:
@@ -52,6 +53,7 @@ class Account:
         self._credentials = resolved.credentials
         self.ref = resolved.ref
         self.source = resolved.source
+        self.facade: Any = None
         self._lock = threading.Lock()
         self._opening: Future[Any] | None = None
         self._listing: Future[tuple[BackendInfo, ...]] | None = None
@@ -71,6 +73,16 @@ class Account:
     def spec(self) -> Any:
         """What the vendor announced (`ProviderSpec`)."""
         return self._vendor.spec
+
+    @property
+    def vendor(self) -> Provider:
+        """The vendor's hooks."""
+        return self._vendor
+
+    @property
+    def credentials(self) -> Any:
+        """What it signs in with, of the vendor's own class; secrets are masked. None where there are none."""
+        return self._credentials
 
     @property
     def closed(self) -> bool:
@@ -127,6 +139,21 @@ class Account:
                 self._outstanding.release()
 
         return self._await(in_background(work, f"{self.label}-{hook}"), deadline, limit, hook)
+
+    def connection(self, timeout: float | None = None) -> Any:
+        """What the vendor's plugin opened the account with, for the vendor's own handles to use in this process.
+
+        Raises:
+            AuthenticationError: The vendor refused the credentials.
+        """
+        return self.open(timeout)._opened()
+
+    def _opened(self) -> Any:
+        with self._lock:
+            opening = self._opening
+        if opening is None:
+            raise InvalidInputError(f"The account {self.label} is closed.", hint="Open it again with open_account().")
+        return opening.result()
 
     def _await(self, future: Future[Any], deadline: Deadline, limit: float, hook: str) -> Any:
         try:
@@ -329,6 +356,10 @@ class Account:
         """
         self._vendor.require("qprovider_open_account")
         limit = config.timeout_s(timeout)
+        with self._lock:
+            opening = self._opening
+        if opening is not None and opening.done() and opening.exception() is None:
+            return self
         deadline = Deadline.after(limit)
         future = in_background(lambda: self._connect(deadline), f"{self.label}-open")
         self._await(future, deadline, limit, "qprovider_open_account")

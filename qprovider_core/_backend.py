@@ -272,7 +272,7 @@ class Backend(BackendV2):
 
         Args:
             run_input: A circuit in this backend's instruction set (transpile it first), or a list of them.
-            shots: Of each circuit; 1024 when not given.
+            shots: Of each circuit; when not given, what the vendor announces (`ProviderSpec.default_shots`).
             memory: Whether the outcome of each shot is wanted, in order.
             job_tags: Texts to find the job by.
             name: The job's name.
@@ -287,13 +287,15 @@ class Backend(BackendV2):
         unknown = {**options, **given}
         chosen = checked_options(unknown, self._account.spec.run_options, COMMON_OPTIONS)
         circuits = checked_circuits(run_input)
-        number = checked_shots(self._option("shots", shots), self.max_shots, self.full_name)
+        number = checked_shots(
+            self._option("shots", shots), self.max_shots, self.full_name, self._account.spec.default_shots
+        )
         request = JobRequest(
             backend=self.info.ref,
             pubs=checked_pubs(self, circuits, number, parameter_binds),
             memory=checked_memory(self._option("memory", memory)),
             options=chosen,
-            tags=checked_tags(self._option("job_tags", job_tags), self._account.spec.max_tags),
+            tags=checked_tags(self._option("job_tags", job_tags), self._account.spec),
             name=checked_name(name),
             key=uuid.uuid4().hex,
         )

@@ -11,14 +11,13 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from qprovider_core.errors import CircuitError, InvalidInputError, UnknownOptionError
-from qprovider_core.records import SamplePub
+from qprovider_core.records import ProviderSpec, SamplePub
 
 if TYPE_CHECKING:
     from qiskit.transpiler import Target
 
     from qprovider_core._backend import Backend
 
-DEFAULT_SHOTS = 1024
 # Instructions that say something to the compiler and are never executed.
 _DIRECTIVES = frozenset({"barrier"})
 
@@ -46,14 +45,14 @@ def checked_circuits(run_input: Any) -> list[QuantumCircuit]:
     return circuits
 
 
-def checked_shots(shots: Any, most: int | None, name: str) -> int:
+def checked_shots(shots: Any, most: int | None, name: str, default: int = 1024) -> int:
     """The number of shots.
 
     Raises:
         InvalidInputError: It is not a whole number from 1 to what the backend allows.
     """
     if shots is None:
-        return DEFAULT_SHOTS if most is None else min(DEFAULT_SHOTS, most)
+        return default if most is None else min(default, most)
     try:
         number = operator.index(shots)
     except TypeError:
@@ -82,8 +81,8 @@ def checked_options(options: Mapping[str, Any], known: Iterable[str], common: It
     return {name: value for name, value in options.items() if value is not None}
 
 
-def checked_tags(tags: Any, most: int | None) -> tuple[str, ...]:
-    """A job's tags: a list of texts, as many as the vendor takes."""
+def checked_tags(tags: Any, spec: ProviderSpec) -> tuple[str, ...]:
+    """A job's tags: a list of texts, as many and as long as the vendor takes."""
     if tags is None:
         return ()
     if isinstance(tags, str) or not isinstance(tags, Iterable):
@@ -91,8 +90,17 @@ def checked_tags(tags: Any, most: int | None) -> tuple[str, ...]:
     checked = tuple(tags)
     if not all(isinstance(tag, str) and tag for tag in checked):
         raise InvalidInputError(f"Tags are a list of non-empty texts, not {list(checked)!r}.")
+    most, longest = spec.max_tags, spec.max_tag_length
     if most is not None and len(checked) > most:
-        raise InvalidInputError(f"This vendor takes at most {most} tags a job; there are {len(checked)}.")
+        raise InvalidInputError(
+            f"{spec.title} takes at most {most} tags a job; there are {len(checked)}.", hint="Leave some out."
+        )
+    for tag in checked:
+        if longest is not None and len(tag) > longest:
+            raise InvalidInputError(
+                f"{spec.title} takes tags of at most {longest} characters; {tag[:20]!r}… has {len(tag)}.",
+                hint="Shorten it.",
+            )
     return checked
 
 

@@ -34,6 +34,7 @@ from qprovider_core.records import (
     JobInfo,
     JobRef,
     JobRequest,
+    JobResult,
     JobState,
     JobUsage,
     QueueInfo,
@@ -250,17 +251,33 @@ class Job(JobV1):
                 f"Job {info.id} was cancelled.", job_id=info.id, why=info.error, hint="Run it again."
             )
         if info.state is JobState.ERROR:
-            raise JobFailedError(f"Job {info.id} failed.", job_id=info.id, why=info.error)
-        record = self._account.ask("qprovider_job_result", job=self.ref, timeout=timeout)
-        if record is None:
-            raise ResultError(
-                f"The vendor has no result of job {info.id} any more.",
+            code = f" (code {info.error_code})" if info.error_code else ""
+            raise JobFailedError(
+                f"Job {info.id} failed{code}.",
                 job_id=info.id,
-                hint="It may have been deleted, or it was private and read before.",
+                why=info.error,
+                hint=info.error_hint,
+                code=info.error_code,
             )
         pubs = self._sample_pubs()
+        return self._made_result(check_result(self._fetch_record(timeout), pubs, info.id), pubs)
+
+    def _fetch_record(self, timeout: float) -> JobResult:
+        """What the vendor has as the job's result."""
+        record: JobResult | None = self._account.ask("qprovider_job_result", job=self.ref, timeout=timeout)
+        if record is None:
+            raise ResultError(
+                f"The vendor has no result of job {self.info.id} any more.",
+                job_id=self.info.id,
+                hint="It may have been deleted, or it was private and read before.",
+            )
+        return record
+
+    def _made_result(self, record: JobResult, pubs: list[SamplePub] | None) -> LazyResult:
+        """Qiskit's `Result` of the record; vendors' own classes may give a subclass of it."""
+        info = self.info
         return LazyResult(
-            check_result(record, pubs, info.id),
+            record,
             backend_name=info.backend or (self._handle.name if self._handle else None),
             backend_version=self._handle.backend_version if self._handle else None,
             job_id=info.id,
@@ -268,7 +285,7 @@ class Job(JobV1):
         )
 
     def _sample_pubs(self) -> list[SamplePub] | None:
-        if self._request is None:
+        if self._request is None or self._request.kind != "sample":
             return None
         return [pub for pub in self._request.pubs if isinstance(pub, SamplePub)]
 
@@ -311,7 +328,7 @@ class Job(JobV1):
         """Replace the tags."""
         if tags is None:  # not given, elsewhere; here it would take all of them away
             raise InvalidInputError("Tags are a list of texts, not None.", hint="Give [] to take them all away.")
-        checked = checked_tags(tags, self._account.spec.max_tags)
+        checked = checked_tags(tags, self._account.spec)
         self._account.ask("qprovider_update_job_tags", job=self.ref, tags=checked)
         self.info = attrs.evolve(self.info, tags=checked)
 

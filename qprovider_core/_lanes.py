@@ -23,7 +23,7 @@ from qprovider_core._lists import QueryError
 from qprovider_core.attributes import FACET_HOOKS
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.query import BackendQuery, Rejections, sift, sift_views
-from qprovider_core.records import BackendInfo, Deadline
+from qprovider_core.records import BackendInfo, Deadline, ListProblem
 from qprovider_core.selection import RUNS
 from qprovider_core.views import View
 
@@ -74,6 +74,17 @@ def _sound(lane: _Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]
     seen: set[str | tuple[str, str]] = set()
     flawed = Rejections()
     for record in listed:
+        if isinstance(record, ListProblem):
+            lane.errors.append(
+                QueryError(
+                    provider=lane.account.provider,
+                    account=lane.account.name,
+                    reason=str(record.reason),
+                    hint=record.hint,
+                    error="ListProblem",
+                )
+            )
+            continue
         if not isinstance(record, BackendInfo):
             unreadable = BackendInfo(name="(unreadable)")
             flawed.add(f"not a BackendInfo but a {type(record).__name__}", prefix, [unreadable])
@@ -134,7 +145,7 @@ def _tell_apart(views: list[View], listed: Sequence[BackendInfo]) -> None:
     names = Counter(info.name for info in listed if info.name in placed)
     for view in views:
         if names[view.info.name] > 1 and view.info.instance:
-            view.info = attrs.evolve(view.info, full_name=f"{view.info.full_name}@{view.info.instance}")
+            view.info = attrs.evolve(view.info, full_name=f"{view.info.full_name}@{view.info.place}")
 
 
 def _fetch(lane: _Lane, facet: str, views: Sequence[View], *, deadline: Deadline, started: float) -> None:

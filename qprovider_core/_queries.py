@@ -266,5 +266,5 @@ def _matching(found: Iterable[tuple[Account, View]], name: str, instance: str | 
     return [
         (account, view)
         for account, view in found
-        if view.info.name == name and (instance is None or view.info.instance == instance)
+        if view.info.name == name and (instance is None or instance in (view.info.instance, view.info.instance_name))
     ]

@@ -75,6 +75,8 @@ def keyword_criterion(name: str, wanted: Any, extra_fields: Iterable[str] = ()) 
     if bound is not None:
         return bound
     attribute = find_attribute(name, extra_fields)
+    if name == "instance":
+        return _of_instance(attribute, wanted)
     if callable(wanted) and not isinstance(wanted, type):
         return Compare(attribute, _guarded(wanted), f"{name} to satisfy {_name_of(wanted)}", wanted)
     if isinstance(wanted, Iterator):
@@ -90,6 +92,19 @@ def keyword_criterion(name: str, wanted: Any, extra_fields: Iterable[str] = ()) 
         shown = ", ".join(_shown(one) for one in wanted)
         return Compare(attribute, lambda v: any(test(v) for test in tests), f"{name} one of {shown}")
     return Compare(attribute, _equality(attribute, wanted), f"{name} == {_shown(wanted)}")
+
+
+def _of_instance(attribute: Attribute, wanted: Any) -> Criterion:
+    """An instance may be given by its id or by its name."""
+    both = attrs.evolve(attribute, places=(("info", _ids_and_names),))
+    one_of = [wanted] if isinstance(wanted, str) or not isinstance(wanted, list | tuple | AbstractSet) else list(wanted)
+    tests = [_guarded(one) if callable(one) else _equality(attribute, one) for one in one_of]
+    shown = ", ".join(_name_of(one) if callable(one) else _shown(one) for one in one_of)
+    return Compare(both, lambda values: any(test(v) for test in tests for v in values), f"instance == {shown}")
+
+
+def _ids_and_names(info: BackendInfo) -> tuple[str, ...] | None:
+    return tuple(one for one in (info.instance, info.instance_name) if one is not None) or None
 
 
 def _bound(name: str, wanted: Any, extra_fields: Iterable[str]) -> Criterion | None:

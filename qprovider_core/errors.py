@@ -19,7 +19,7 @@
     │   └── CircuitError              .index: a circuit that the backend cannot run
     ├── NoMatchingBackendError        .reasons: why each backend was rejected
     └── JobError                      .job_id
-        ├── JobFailedError            the job ended in ERROR
+        ├── JobFailedError            .code: the job ended in ERROR
         ├── JobCancelledError         the job was cancelled
         ├── JobTimeoutError           .job: not finished in time (also a TimeoutError); the job lives on
         └── ResultError               the job is done but its result cannot be had
@@ -351,7 +351,23 @@ class JobError(QProviderError):
 
 
 class JobFailedError(JobError):
-    """The job ended in ERROR; the vendor's reason is in the message."""
+    """The job ended in ERROR; the vendor's reason is in the message.
+
+    Attributes:
+        code: The vendor's code for it; None when it has none.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        job_id: str | None = None,
+        code: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, job_id=job_id, why=why, hint=hint)
+        self.code = code
 
 
 class JobCancelledError(JobError):

@@ -16,6 +16,7 @@ from qprovider_core.records.backends import (
     BackendRef,
     BackendStatus,
     GateConfiguration,
+    ListProblem,
 )
 from qprovider_core.records.jobs import (
     EstimatePub,
@@ -66,6 +67,7 @@ __all__ = [
     "JobResult",
     "JobState",
     "JobUsage",
+    "ListProblem",
     "Measured",
     "PropertiesContent",
     "ProviderSpec",

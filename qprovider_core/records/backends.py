@@ -32,7 +32,8 @@ class BackendInfo(Record):
 
     Attributes:
         name: The vendor's name of it, such as ``ibm_torino``.
-        instance: The account's place that offers it.
+        instance: The account's place that offers it, by its unique id; instance_name: as people know it, where that
+            is another text.
         provider, account, full_name: Stamped by the core on what survives a query; plugins leave them out.
             `full_name` is what `get_backend` takes: ``provider:name``, with ``account/`` in front and
             ``@instance`` behind where that is needed to tell two apart.
@@ -56,6 +57,7 @@ class BackendInfo(Record):
 
     name: str
     instance: str | None = None
+    instance_name: str | None = None
     provider: str | None = None
     account: str | None = None
     num_qubits: int | None = None
@@ -82,6 +84,11 @@ class BackendInfo(Record):
     def ref(self) -> BackendRef:
         return BackendRef(name=self.name, instance=self.instance)
 
+    @property
+    def place(self) -> str | None:
+        """The instance as people know it."""
+        return self.instance_name or self.instance
+
     def flaws(self) -> str | None:
         """Why this record cannot be used, or None when it is sound.
 
@@ -100,7 +107,7 @@ class BackendInfo(Record):
         if type(self.simulator) not in _FLAG or type(self.operational) not in _FLAG or type(self.noisy) not in _FLAG:
             return self._flag_flaw()
         if not (self.instance is self.status_msg is self.version is self.description is self.processor is None):
-            for field in ("instance", "status_msg", "version", "description", "processor"):
+            for field in ("instance", "instance_name", "status_msg", "version", "description", "processor"):
                 text = getattr(self, field)
                 if text is not None and not isinstance(text, str):
                     return f"{field} is {_kind(text)}, not a text"
@@ -132,6 +139,19 @@ class BackendInfo(Record):
             if flag is not None and not isinstance(flag, bool):
                 return f"{field} is {_kind(flag)}, not true or false"
         return None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ListProblem(Record):
+    """Stands in a listing for a part of it that could not be had: one of several instances, an unreadable entry. It
+    becomes a row of the answer's `.errors`.
+
+    Attributes:
+        reason: What is missing and why, one line; hint: what to do, where there is something.
+    """
+
+    reason: str
+    hint: str | None = None
 
 
 _FLAG = (bool, type(None))  # 1 equals True, but is a number

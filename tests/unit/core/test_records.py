@@ -31,6 +31,7 @@ from qprovider_core.records import (
     GateCalibration,
     GateConfiguration,
     InstanceInfo,
+    ListProblem,
     JobDetails,
     JobInfo,
     JobPage,
@@ -162,6 +163,7 @@ RECORDS = {
     ),
     AccountRef: building(AccountRef, {"provider": texts}, name=texts),
     Usage: usages,
+    ListProblem: building(ListProblem, {"reason": texts}, hint=optional(texts)),
     InstanceInfo: building(InstanceInfo, {"name": texts}, plan=optional(texts), usage=optional(usages)),
     AccountInfo: building(
         AccountInfo, {}, owner=optional(texts), instances=tuples(building(InstanceInfo, {"name": texts}))
