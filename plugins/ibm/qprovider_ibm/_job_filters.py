@@ -1,0 +1,69 @@
+"""What users say of jobs that they look for: words of a status, times, where to begin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from qprovider_core.errors import InvalidInputError, UnknownOptionError
+from qprovider_core.records import JobState
+
+# The service's words, Qiskit's, and what people write.
+_WORDS = {
+    **{state.name.lower(): (state,) for state in JobState},
+    "completed": (JobState.DONE,),
+    "failed": (JobState.ERROR,),
+    "canceled": (JobState.CANCELLED,),
+    "pending": (JobState.INITIALIZING, JobState.QUEUED, JobState.VALIDATING, JobState.RUNNING, JobState.UNKNOWN),
+    "final": (JobState.DONE, JobState.ERROR, JobState.CANCELLED),
+}
+
+
+def states_of(status: Any) -> tuple[JobState, ...]:
+    """The states that a status names: a word, a member of Qiskit's `JobStatus` or of `JobState`, or several.
+
+    Raises:
+        UnknownOptionError: A word that means none; near matches are named.
+    """
+    if status is None:
+        return ()
+    if isinstance(status, str | JobState) or not isinstance(status, Iterable):
+        status = [status]
+    found: dict[JobState, None] = {}
+    for one in status:
+        if isinstance(one, JobState):
+            found[one] = None
+            continue
+        word = one if isinstance(one, str) else getattr(one, "name", None)
+        states = _WORDS.get(word.strip().lower()) if isinstance(word, str) else None
+        if states is None:
+            raise UnknownOptionError(str(one), _WORDS, what=f"There is no job status {one!r}.")
+        found.update(dict.fromkeys(states))
+    return tuple(found)
+
+
+def as_moment(value: Any, name: str) -> datetime | None:
+    """A time as aware UTC; one without an offset is local time, as the retired provider took it.
+
+    Raises:
+        InvalidInputError: It is no time.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as exc:
+            raise InvalidInputError(f"{name} is no ISO 8601 time: {value!r}.") from exc
+    if not isinstance(value, datetime):
+        raise InvalidInputError(f"{name} is a time such as datetime(2026, 1, 31), not {value!r}.")
+    return value.astimezone(UTC)
+
+
+def first_cursor(skip: Any, *, oldest_first: bool) -> str | None:
+    """The cursor of a page that leaves out the first `skip` jobs, or goes the other way round."""
+    if isinstance(skip, bool) or not isinstance(skip, int) or skip < 0:
+        raise InvalidInputError(f"skip is a whole number of at least 0, not {skip!r}.")
+    return json.dumps({"skip": skip, "oldest_first": oldest_first}) if skip or oldest_first else None

@@ -1,0 +1,100 @@
+"""Saving and listing accounts in the words of the retired provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import qprovider_core
+from qprovider_core.errors import InvalidInputError, UnknownAccountError
+from qprovider_core.secret import Secret
+
+_PROVIDER = "ibm"
+
+
+def account_fields(
+    *,
+    token: Secret | None = None,
+    url: str | None = None,
+    instance: str | None = None,
+    proxies: Mapping[str, Any] | None = None,
+    verify: bool | str | None = None,
+    channel: str | None = None,
+    private_endpoint: bool | None = None,
+    region: str | None = None,
+    plans_preference: Iterable[str] | None = None,
+    tags: Iterable[str] | None = None,
+    endpoints: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The fields of `IBMCredentials` that were given."""
+    fields: dict[str, Any] = {
+        "token": token,
+        "url": url,
+        "instance": instance,
+        "verify": verify,
+        "channel": channel,
+        "private_endpoint": private_endpoint,
+        "region": region,
+        "plans_preference": _listed("plans_preference", plans_preference),
+        "tags": _listed("tags", tags),
+        "endpoints": None if endpoints is None else dict(endpoints),
+        **proxy_fields(proxies),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _listed(name: str, values: Iterable[str] | None) -> list[str] | None:
+    if isinstance(values, str):
+        raise InvalidInputError(f"{name} is a list of texts, not {values!r}.", hint=f"Write {name}=[{values!r}].")
+    return None if values is None else list(values)
+
+
+def proxy_fields(proxies: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Our fields for a mapping of schemes to addresses, or for IBM's form of it."""
+    if proxies is None:
+        return {}
+    if not isinstance(proxies, Mapping):
+        raise InvalidInputError(
+            "proxies maps a scheme to an address, such as {'https': 'http://proxy:8080'}, and is something else."
+        )
+    ibms = {"urls", "username_ntlm", "password_ntlm"}
+    if not proxies.keys() & ibms:
+        return {"proxies": dict(proxies)}
+    unknown = sorted(proxies.keys() - ibms)
+    if unknown:
+        raise InvalidInputError(f"proxies has the unknown key {unknown[0]!r} beside urls.")
+    password = proxies.get("password_ntlm")
+    return {
+        "proxies": dict(proxies.get("urls") or {}),
+        "proxy_username": proxies.get("username_ntlm"),
+        "proxy_password": Secret(password) if isinstance(password, str) else password,
+        "proxy_ntlm": True if proxies.get("username_ntlm") else None,
+    }
+
+
+def save_account(fields: dict[str, Any], *, name: str | None, overwrite: bool, set_as_default: bool | None) -> None:
+    """Save an account with the core."""
+    qprovider_core.save_account(
+        _PROVIDER,
+        name=name or "default",
+        overwrite=overwrite,
+        set_as_default=set_as_default,
+        **fields,
+    )
+
+
+def saved_accounts(*, default: bool | None, name: str | None) -> dict[str, dict[str, Any]]:
+    """Name to fields of the saved accounts; tokens are masked.
+
+    Raises:
+        UnknownAccountError: `name` was given, and no account is called so.
+    """
+    listed = qprovider_core.saved_accounts(_PROVIDER)
+    found = {
+        account.name: {**account.fields, "is_default_account": account.is_default}
+        for account in listed
+        if (name is None or account.name == name) and (default is None or account.is_default is default)
+    }
+    if name is not None and not found and default is None:
+        raise UnknownAccountError(name, [account.name for account in listed])
+    return found
