@@ -154,7 +154,7 @@ def check_angles(circuit: QuantumCircuit, index: int, values: NDArray[np.float64
     Raises:
         CircuitError: One is outside, for any of the parameter sets.
     """
-    rows = values.reshape(-1, values.shape[-1])
+    rows = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
     columns = {parameter.name: place for place, parameter in enumerate(circuit.parameters)}
     done: set[Any] = set()
     for angle in _rzz_angles(circuit):
