@@ -77,6 +77,8 @@ def qprovider_provider() -> ProviderSpec:
             "experimental",
             "calibration_id",
             "image",
+            "runtime",
+            "dynamic",
         ),
         default_shots=4096,
         max_tags=7,  # the service takes eight; one carries the core's key

@@ -13,12 +13,19 @@ from qiskit.transpiler import Target
 
 from qprovider_core import config
 from qprovider_core._backend import Backend
-from qprovider_core._checks import checked_circuits
+from qprovider_core._job import Job
 from qprovider_core._target import build_target
 from qprovider_core.errors import CircuitError, InvalidInputError, UnknownBackendError, UnsupportedError
-from qprovider_core.records import BackendConfiguration, BackendInfo, BackendProperties, BackendStatus, Deadline
+from qprovider_core.records import (
+    BackendConfiguration,
+    BackendInfo,
+    BackendProperties,
+    BackendStatus,
+    Deadline,
+    JobRequest,
+)
 from qprovider_core.secret import get_logger
-from qprovider_ibm._circuit_checks import check_circuits, refuse_pulse
+from qprovider_ibm._circuit_checks import check_pubs, refuse_pulses
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm._job_filters import as_moment
 from qprovider_ibm._run_options import checked_run_options
@@ -201,14 +208,22 @@ class IBMBackend(Backend):
         run_input = circuits if run_input is None else run_input
         if run_input is None:
             raise InvalidInputError("There is nothing to run.", hint="Pass a circuit, or a list of them.")
-        refuse_pulse(run_input)
-        given = checked_run_options({**self._set_options(), **options}, self.configuration)
-        listed = checked_circuits(run_input)
-        check_circuits(listed, parameter_binds, self.full_name)
+        refuse_pulses(run_input)
+        given = checked_run_options({**self._set_options(), **options}, self.configuration())
         job = super().run(
-            listed, shots=shots, memory=memory, job_tags=job_tags, name=name, parameter_binds=parameter_binds, **given
+            run_input,
+            shots=shots,
+            memory=memory,
+            job_tags=job_tags,
+            name=name,
+            parameter_binds=parameter_binds,
+            **given,
         )
         return cast(IBMJob, job)
+
+    def _submit(self, request: JobRequest) -> Job:
+        check_pubs(request.pubs, request.options, simulator=bool(self.simulator))
+        return super()._submit(request)
 
     def sampler(self, options: Any = None, **more: Any) -> IBMSampler:
         """Qiskit's `BaseSamplerV2` over the service's sampler."""
@@ -241,6 +256,9 @@ class IBMBackend(Backend):
                     f" call backend.configuration().{name}."
                 )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __str__(self) -> str:
+        return str(self.name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self.name!r})>"
