@@ -24,6 +24,7 @@ from qprovider_core.errors import (
     UnknownBackendError,
     UnknownJobError,
 )
+from qprovider_core.secret import scrub
 
 _SHOWN = 300  # characters of a body that is not of the service's form
 UNKNOWN_BACKEND = ("1007", "1004")
@@ -125,7 +126,7 @@ def read_refusal(status: int, body: bytes, place: str, retry_after_s: float | No
     code = _first(entry, "code", "errorCode")
     return attrs.evolve(
         refusal,
-        code=None if code is None else str(code),
+        code=_text(code),
         message=_text(_first(entry, "message", "errorMessage", "title", "detail")) or _plain(body),
         solution=_text(_first(entry, "solution")),
         more_info=_text(_first(entry, "more_info", "moreInfo")),
@@ -143,12 +144,13 @@ def _first(data: Mapping[str, Any], *names: str) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+    # A server may quote what it was sent.
+    return scrub(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
 def _plain(body: bytes) -> str | None:
     """The beginning of a body that is no JSON, on one line; a page of HTML is only named."""
-    text = " ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split())
+    text = scrub(" ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split()))
     if not text:
         return None
     if text.lower().startswith(("<!doctype", "<html")):

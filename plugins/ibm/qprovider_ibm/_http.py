@@ -294,7 +294,8 @@ def _form(fields: Mapping[str, str | Secret]) -> str:
 def _read(response: requests.Response, deadline: Deadline, most_bytes: int, place: str) -> bytes:
     """The body, unpacked piece by piece: neither a slow server nor a packed one gets more than it is granted."""
     parts, size = [], 0
-    for part in response.raw.stream(_CHUNK, decode_content=True):
+    # read1 gives what has come; read would wait for a whole chunk, however slowly it comes.
+    while part := response.raw.read1(_CHUNK, decode_content=True):
         size += len(part)
         if size > most_bytes:
             raise ResponseError(f"The answer to {place} is longer than {most_bytes >> 20} MiB; it was not read on.")

@@ -369,5 +369,7 @@ class IBMProvider:
         return hash(self.account.ref)
 
     def __repr__(self) -> str:
-        where = self.account.credentials.instance or "all instances"
-        return f"<IBMProvider {self.account.label}: {where}>"
+        account: Account | None = self.__dict__.get("account")
+        if account is None:  # a report may show it while it is being made
+            return "<IBMProvider, not signed in>"
+        return f"<IBMProvider {account.label}: {account.credentials.instance or 'all instances'}>"
