@@ -95,7 +95,7 @@ class EstimatorParams:
             if not isinstance(pub, EstimatePub):
                 raise InvalidInputError(f"Pub {index} is not one of an estimator.")
             values = encoder.array(_sets(pub, index))
-            pubs.append([encoder.circuit(pub.circuit), _observables(pub, index), values, pub.precision])
+            pubs.append([encoder.circuit(pub.circuit), observables_of(pub, index), values, pub.precision])
         params = {"pubs": pubs, "options": encoder.encode(options), "version": 2, "support_qiskit": True}
         return params if level is None else {**params, "resilience_level": level}
 
@@ -161,8 +161,12 @@ def _sets(pub: SamplePub | EstimatePub, index: int) -> Any:
     return np.ascontiguousarray(parameter_sets(pub, index))
 
 
-def _observables(pub: EstimatePub, index: int) -> Any:
-    """Nested lists of mappings, in C order; a single mapping where there is one observable and no axis."""
+def observables_of(pub: EstimatePub, index: int) -> Any:
+    """A pub's observables as nested lists of mappings; one mapping where there is a single one and no axis.
+
+    Raises:
+        InvalidInputError: They do not fit their shape, or the circuit.
+    """
     count = len(pub.observables)
     shape = (count,) if pub.observables_shape is None else tuple(pub.observables_shape)
     if math.prod(shape) != count:
