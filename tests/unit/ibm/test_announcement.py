@@ -36,17 +36,18 @@ def build(**fields):
     return build_credentials(SPEC, {"token": KEY, **fields})
 
 
-def test_the_plugin_announces_ibm_and_nothing_it_cannot_do_yet():
+def test_the_plugin_announces_ibm_and_every_hook_is_one_of_the_cores():
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(qprovider_ibm)
     manager.check_pending()
     spec = manager.hook.qprovider_provider()
-    assert (spec.name, spec.title, spec.max_tags) == ("ibm", "IBM Quantum", 8)
+    assert (spec.name, spec.title, spec.default_shots) == ("ibm", "IBM Quantum", 4096)
+    assert (spec.max_tags, spec.max_tag_length) == (7, 86)  # the service's eight, less the one that the core sends
     assert spec.credentials is IBMCredentials
     assert "https://quantum.cloud.ibm.com" in spec.credentials_help
-    implemented = [caller.name for caller in manager.get_hookcallers(qprovider_ibm)]
-    assert implemented == ["qprovider_provider"]
+    implemented = {caller.name for caller in manager.get_hookcallers(qprovider_ibm)}
+    assert {"qprovider_open_account", "qprovider_foreign_accounts", "qprovider_list_backends"} <= implemented
 
 
 def test_announcing_imports_neither_the_http_client_nor_qiskit():
@@ -86,6 +87,8 @@ def test_every_field_has_a_help_text():
         {"private_endpoint": True, "verify": "/etc/ssl/ours.pem"},
         {"verify": False},
         {"proxies": {"https": "http://proxy:8080"}, "proxy_username": "u", "proxy_password": "pass-word"},
+        {"proxies": {"https": "socks5h://proxy:1080"}, "proxy_username": "u", "proxy_ntlm": True},
+        {"endpoints": {"iam": "https://iam.example", "api": "https://api.example/api/v1"}},
         {"search_url": "https://s.example", "catalog_url": "https://c.example/api/v1"},
         {"resource_controller_url": "https://r.example"},
     ],
@@ -102,6 +105,7 @@ def test_what_the_service_takes_is_taken(fields, tmp_path):
         ({"token": "two words"}, "copy it again"),
         ({"token": "line\nbreak-in-it"}, "copy it again"),
         ({"token": "schlüssel-von-mir"}, "copy it again"),
+        ({"token": "0123456789abcdef" * 8}, "a token of the retired IBM Quantum service"),
         ({"instance": " "}, "instance: it is empty"),
         ({"instance": "crn:v1:bluemix"}, "not a whole CRN"),
         ({"instance": CRN.replace("us-east", "")}, "not a whole CRN"),
@@ -120,6 +124,9 @@ def test_what_the_service_takes_is_taken(fields, tmp_path):
         ({"region": "us east"}, "us-east"),
         ({"proxies": {"https": "proxy:8080"}}, r"proxies\['https'\]"),
         ({"tags": "team"}, "a list"),
+        ({"endpoints": {"iamm": "https://iam.example"}}, "did you mean 'iam'"),
+        ({"endpoints": {"iam": 5}}, "endpoints"),
+        ({"endpoints": "https://iam.example"}, "names with values"),
         ({"verify": 1}, "true or false"),
         ({"private_endpoint": "yes"}, "true or false"),
     ],
@@ -188,3 +195,8 @@ def test_texts_of_the_environment_become_what_the_field_is(monkeypatch):
     assert resolve_account(SPEC).credentials == build(
         tags=["a", "b"], verify=False, private_endpoint=True, proxies={"https": "http://proxy:8080"}
     )
+
+
+def test_the_two_words_for_the_channel_make_no_two_accounts():
+    assert build(channel="ibm_cloud") == build(channel="ibm_quantum_platform")
+    assert build(instance=CRN) != build()
