@@ -62,21 +62,20 @@ class _Reader:
 
     def result(self, data: Any) -> JobResult:
         if _tag(data) == "PrimitiveResult":
-            value, path, name = data["__value__"], "__value__", "pub_results"
+            value, name = data["__value__"], "pub_results"
         else:
-            value, path, name = data, "", "results"
+            value, name = data, "results"
         pubs = value.get(name) if isinstance(value, Mapping) else None
         if not isinstance(pubs, list):
-            raise _refused(path, "it has no list of results")
-        steps = [f"{path}.{name}[{index}]".lstrip(".") for index in range(len(pubs))]
+            raise _refused("", "it has no list of results")
         return JobResult(
-            pubs=tuple(self._pub(pub, step) for pub, step in zip(pubs, steps, strict=True)),
-            metadata=_metadata(value, path),
+            pubs=tuple(self._pub(pub, f"{name}[{index}]") for index, pub in enumerate(pubs)),
+            metadata=_metadata(value, ""),
         )
 
     def _pub(self, pub: Any, path: str) -> SamplePubResult | EstimatePubResult:
         if _tag(pub) in _PUBS:
-            pub, path = pub["__value__"], f"{path}.__value__"
+            pub = pub["__value__"]
         if not isinstance(pub, Mapping) or "data" not in pub:
             raise _refused(path, "it is no result of a pub")
         metadata = dict(_metadata(pub, path))
