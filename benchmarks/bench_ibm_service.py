@@ -21,7 +21,7 @@ from typing import Any
 
 from qprovider_ibm.emulator import Emulator
 
-CALLS = (
+CALLS: tuple[str, ...] = (
     "construct with a CRN",
     "backends()",
     "backends(min_num_qubits=5, simulator=False, operational=True)",
@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--backends", type=int, default=100)
     parser.add_argument("--latency", type=float, default=0.05, help="seconds a request")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="only calls that have this text in them")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--call", help=argparse.SUPPRESS)
@@ -145,15 +146,12 @@ def main() -> None:
             "HOME": home,
             "QPROVIDER_CONFIG_DIR": home,
             "BENCH_BASE": emulator.base,
-            # Their client keeps the port only of an address that has this word in it.
-            "BENCH_URL": f"{emulator.base}/api/v1?experimental",
+            "BENCH_URL": emulator.runtime_url,
             "BENCH_TOKEN": emulator.api_key,
             "BENCH_INSTANCE": next(iter(emulator.instances.values())),
-            "IAM_URL": emulator.base,
-            "GLOBAL_SEARCH_URL": emulator.base,
-            "GLOBAL_CATALOG_URL": f"{emulator.base}/globalcatalog/api/v1",
+            **emulator.runtime_environment(),
         }
-        for call in CALLS:
+        for call in (call for call in CALLS if options.only in call):
             pairs = [
                 (side("ours", call, environment), side("theirs", call, environment)) for _ in range(options.rounds)
             ]

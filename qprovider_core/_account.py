@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qprovider_core._job import Job
     from qprovider_core._lists import BackendList, JobList
 
-_CALLS_AT_A_TIME = 16  # of one query, for a facet of several backends
+_CALLS_AT_A_TIME = 32  # of one query, for a facet of several backends
 _MOST_OUTSTANDING = 64  # of all threads together: what a vendor that hangs can keep of this process
 # What a hook is passed where the caller has nothing to say: implementations get no defaults from pluggy.
 _NOT_GIVEN: Mapping[str, Mapping[str, Any]] = {

@@ -77,4 +77,4 @@ class Lanes:
         return {position: future for position, future in futures.items() if future.done()}
 
 
-_WIDEST = 16
+_WIDEST = 32

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
+import os
 import random
 import threading
 import time
@@ -19,6 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
+import orjson
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -41,6 +44,7 @@ _POOL = 32  # connections kept to one host: as many as threads ask at a time
 _CHUNK = 1 << 16
 MOST_BYTES = 256 << 20  # of an answer once unpacked; results have a limit of their own
 _LONGEST_PAUSE_S = 60.0
+_ENVIRONMENT_KEPT_S = 5.0
 
 # -- retries: what may be repeated, and how often ----------------------------------------------------------------
 _TRIES = 6  # the first one and five more
@@ -66,6 +70,10 @@ class Answer:
         Raises:
             ResponseError: It is not JSON.
         """
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            pass  # the standard library's reader takes some more, and has the better words for an error
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as exc:
@@ -146,6 +154,8 @@ class Transport:
         self._proxies = partial(_with_user, dict(proxies or {}), None if proxy_ntlm else proxy_username, proxy_password)
         self._verify = verify
         self._session = requests.Session()
+        self._session.trust_env = False  # it would read the environment several times a request
+        self._known: dict[str, tuple[float, dict[str, str]]] = {}
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         adapter = _Adapter(pool_connections=16, pool_maxsize=_POOL, max_retries=0)
         self._session.mount("https://", adapter)
@@ -244,8 +254,8 @@ class Transport:
                 headers={**sent, **(headers or {})},
                 auth=_Bearer(token, self._ntlm),
                 timeout=(min(CONNECT_TIMEOUT_S, left), min(read_timeout_s, left)),
-                verify=self._verify,
-                proxies=self._proxies(),
+                verify=self._certificates(),
+                proxies={**self._environments(url), **(self._proxies() or {})},
                 allow_redirects=False,
                 stream=True,
             )
@@ -274,6 +284,21 @@ class Transport:
             )
         # Raised out here: the frames of `requests` hold the headers and the body, which no report shall print.
         raise failure from cause
+
+    def _environments(self, url: str) -> dict[str, str]:
+        """The environment's proxies for a host, with its exceptions (NO_PROXY) minded; read anew every few seconds."""
+        host, now = _host(url), time.monotonic()
+        read_at, proxies = self._known.get(host, (-math.inf, {}))
+        if now - read_at > _ENVIRONMENT_KEPT_S:
+            proxies = dict(requests.utils.get_environ_proxies(url))
+            self._known[host] = (now, proxies)
+        return proxies
+
+    def _certificates(self) -> bool | str:
+        """What certificates are checked against: what the account says, else the environment's bundle."""
+        if self._verify is not True:
+            return self._verify
+        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
     def __repr__(self) -> str:
         return f"<Transport verify={self._verify!r}>"

@@ -11,7 +11,16 @@ import attrs
 from qprovider_core import config
 from qprovider_core._job import Job
 from qprovider_core.errors import InvalidInputError, QProviderError, ResultError, UnknownBackendError
-from qprovider_core.records import BackendInfo, BackendProperties, Deadline, JobResult, JobState, QueueInfo, SamplePub
+from qprovider_core.records import (
+    BackendInfo,
+    BackendProperties,
+    Deadline,
+    JobResult,
+    JobState,
+    JobUsage,
+    QueueInfo,
+    SamplePub,
+)
 from qprovider_ibm import _wire
 from qprovider_ibm._params import circuits_of, inputs_of, options_of
 from qprovider_ibm._results import IBMResult, primitive_result
@@ -163,6 +172,14 @@ class IBMJob(Job):
         """The backend's calibration when it ran; None where there is none, or while it has not begun."""
         steps = self.time_per_step()
         return None if "RUNNING" not in steps else self.backend().properties(at=steps["RUNNING"])
+
+    def usage(self) -> JobUsage | None:
+        """Quantum time used; `quantum_s` is None until the bill is final, some time after the job's end."""
+        usage = self.refresh().usage
+        if self.info.state.final and (usage is None or usage.quantum_s is None):
+            told = self._connection().jobs.info(self.ref, self._deadline())
+            self.info = attrs.evolve(self.info, usage=told.usage or usage)
+        return self.info.usage
 
     @property
     def usage_estimation(self) -> dict[str, float | None]:

@@ -274,7 +274,7 @@ def test_threads_do_not_pile_up_behind_a_vendor_whose_facets_hang(vendor, hang):
     vendor("acme", [info(f"b{i}") for i in range(40)], backend_configuration=configuration)
     for _ in range(3):
         assert qp.list_backends(open_pulse=True, timeout=0.1) == []
-    assert len(inside) <= 16
+    assert len(inside) <= 32
 
 
 def test_a_process_with_a_hanging_vendor_exits_at_once():
