@@ -128,7 +128,7 @@ def checked_address(place: str, address: str, *, cure: str, service: str | None 
     """
     parts = split_address(place, address, ("https", "http"), credentials_go_in="the token")
     host = parts.hostname or ""
-    if any(host == retired or host.endswith(f".{retired}") for retired in _RETIRED_HOSTS):
+    if is_retired_host(host):
         raise ValueError(f"{place}: {host} is a host of the retired IBM Quantum service; {cure}")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ValueError(
@@ -261,6 +261,11 @@ def _derived(credentials: IBMCredentials, url: SplitResult) -> dict[str, str]:
         "resource_controller": f"{scheme}://resource-controller.{host}",
         **experimental,
     }
+
+
+def is_retired_host(host: str) -> bool:
+    """Whether it was one of the retired IBM Quantum service's."""
+    return any(host == retired or host.endswith(f".{retired}") for retired in _RETIRED_HOSTS)
 
 
 def _is_experimental(url: str) -> bool:
