@@ -35,7 +35,7 @@ class Client:
             proxies=credentials.proxies,
             proxy_username=credentials.proxy_username,
             proxy_password=credentials.proxy_password,
-            proxy_ntlm=getattr(credentials, "proxy_ntlm", False),
+            proxy_ntlm=credentials.proxy_ntlm,
             verify=credentials.verify,
         )
         self._tokens = token_source(self._transport, self.endpoints.iam, credentials.token)

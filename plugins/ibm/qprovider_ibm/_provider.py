@@ -16,7 +16,7 @@ from qprovider_core.errors import InvalidInputError, UnknownBackendError
 from qprovider_core.records import Deadline, InstanceInfo, Usage
 from qprovider_core.secret import Secret
 from qprovider_ibm._job_filters import as_moment, first_cursor, states_of
-from qprovider_ibm._provider_accounts import account_fields, save_account, saved_accounts
+from qprovider_ibm._provider_accounts import account_fields, account_of_channel, save_account, saved_accounts
 from qprovider_ibm._service import BackendService
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class IBMProvider:
             endpoints=endpoints,
         )
         del proxies  # it may hold a password
+        if channel is not None and name is None and token is None:
+            name = account_of_channel(channel)
         account = qprovider_core.open_account(PROVIDER, name, **fields)
         self._hold(account)
         self._check(timeout)

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import qprovider_core
+from qprovider_core import config
 from qprovider_core.errors import InvalidInputError, UnknownAccountError
-from qprovider_core.secret import Secret
+from qprovider_core.secret import Secret, get_logger
+from qprovider_ibm._runtime_accounts import choose, read_accounts
 
+_log = get_logger(__name__)
 _PROVIDER = "ibm"
 
 
@@ -83,17 +86,39 @@ def save_account(fields: dict[str, Any], *, name: str | None, overwrite: bool, s
     )
 
 
+def account_of_channel(channel: str) -> str | None:
+    """The saved account that a channel alone chooses: of IBM's own client, where nothing of ours is there to win."""
+    if any(config.variable(name) for name in ("QPROVIDER_IBM_TOKEN", "QISKIT_IBM_TOKEN")):
+        return None
+    accounts = qprovider_core.saved_accounts(_PROVIDER)
+    if any(account.source is None for account in accounts):
+        return None
+    chosen = choose(read_accounts(), channel=channel)
+    return chosen.name if chosen is not None else None
+
+
 def saved_accounts(*, default: bool | None, name: str | None) -> dict[str, dict[str, Any]]:
-    """Name to fields of the saved accounts; tokens are masked.
+    """Name to fields of the saved accounts; tokens are masked. Entries of the retired service are left out, with a
+    note in the log that names them.
 
     Raises:
         UnknownAccountError: `name` was given, and no account is called so.
     """
     listed = qprovider_core.saved_accounts(_PROVIDER)
+    unusable = [account for account in listed if account.problem is not None]
+    if unusable:
+        names = ", ".join(repr(account.name) for account in unusable)
+        _log.warning("Accounts left out: %s. %s", names, unusable[0].problem)
     found = {
-        account.name: {**account.fields, "is_default_account": account.is_default}
+        account.name: {
+            **account.fields,
+            "is_default_account": account.is_default,
+            **({"source": account.source} if account.source else {}),
+        }
         for account in listed
-        if (name is None or account.name == name) and (default is None or account.is_default is default)
+        if account.problem is None
+        and (name is None or account.name == name)
+        and (default is None or account.is_default is default)
     }
     if name is not None and not found and default is None:
         raise UnknownAccountError(name, [account.name for account in listed])
