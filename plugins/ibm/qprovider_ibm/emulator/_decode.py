@@ -101,7 +101,7 @@ def values_of(value: Any, circuit: QuantumCircuit) -> NDArray[np.float64]:
         array = np.asarray(value, dtype=np.float64)
         if array.size == 0 and not names and array.shape in ((0,), ()):
             array = np.empty((0,))
-        elif array.ndim == 0 or (len(names) == 1 and array.shape[-1] != 1):
+        elif array.ndim == 0 or (array.ndim == 1 and len(names) == 1 and len(array) != 1):  # sets of one value
             array = array[..., np.newaxis]
     if array.shape[-1] != len(names):
         raise JobError(

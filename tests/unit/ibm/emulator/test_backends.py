@@ -102,8 +102,10 @@ def test_a_calibration_of_the_past_is_the_newest_before_that_time(api):
     newest = api.json(path)
     assert newest["last_update_date"] == "2026-04-17T12:19:24+02:00"
     assert newest["qubits"][0][0] == {
-        **{"name": "T1", "unit": "us"},
-        **{"value": 281.0427180437223, "date": "2026-04-16T13:46:57+02:00"},
+        "name": "T1",
+        "unit": "us",
+        "value": 281.0427180437223,
+        "date": "2026-04-16T13:46:57+02:00",
     }
     before = api.json(path, updated_before="2026-04-17T10:19:24Z")  # the same moment: not before it
     assert before["last_update_date"] == "2026-04-16T12:19:24+02:00"
@@ -126,7 +128,10 @@ def test_the_status_of_a_backend(api):
     listed = next(entry for entry in api.json("/backends")["devices"] if entry["name"] == "ibm_hanoi")
     status = api.json("/backends/ibm_hanoi/status")
     assert status == {
-        **{"state": True, "status": "active", "message": "", "backend_version": "1.3.3"},
+        "state": True,
+        "status": "active",
+        "message": "",
+        "backend_version": "1.3.3",
         "length_queue": listed["queue_length"],
     }
     assert api.json("/backends/ibm_hanoi/defaults") == {}
