@@ -69,11 +69,11 @@ def check_pubs(
     """
     decoupling = (options or {}).get("dynamical_decoupling") or {}
     decoupled = decoupling.get("enable") is True if isinstance(decoupling, Mapping) else bool(decoupling)
-    seen: set[int] = set()
+    angles: dict[int, list[Any]] = {}  # by circuit: many pubs may bind the same one
     for index, pub in enumerate(pubs):
         circuit = pub.circuit
-        if id(circuit) not in seen:
-            seen.add(id(circuit))
+        if id(circuit) not in angles:
+            angles[id(circuit)] = list(_rzz_angles(circuit))
             if isinstance(pub, SamplePub):
                 check_registers(circuit, index)
             if decoupled and has_control_flow(circuit):
@@ -82,8 +82,9 @@ def check_pubs(
                     index=index,
                     hint="Switch dynamical decoupling off for this job.",
                 )
+        values = parameter_sets(pub, index)
         if not simulator:
-            check_angles(circuit, index, parameter_sets(pub, index))
+            check_angles(circuit, index, values, angles[id(circuit)])
 
 
 def check_registers(circuit: QuantumCircuit, index: int) -> None:
@@ -146,19 +147,20 @@ def parameter_sets(pub: SamplePub | EstimatePub, index: int = 0) -> NDArray[np.f
     return values.reshape(shape)
 
 
-def check_angles(circuit: QuantumCircuit, index: int, values: NDArray[np.float64]) -> None:
-    """Refuse angles of rzz outside [0, pi/2], the range that the devices have; blocks inside are looked at, too.
+def check_angles(circuit: QuantumCircuit, index: int, values: NDArray[np.float64], angles: Sequence[Any]) -> None:
+    """Refuse angles of rzz outside [0, pi/2], the range that the devices have.
 
     Args:
         values: Shape (..., number of parameters), in the order of ``circuit.parameters``.
+        angles: Numbers and expressions of those parameters.
     Raises:
         CircuitError: One is outside, for any of the parameter sets.
     """
     rows = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
     columns = {parameter.name: place for place, parameter in enumerate(circuit.parameters)}
     done: set[Any] = set()
-    for angle in _rzz_angles(circuit):
-        if not isinstance(angle, ParameterExpression):
+    for angle in angles:
+        if not isinstance(angle, ParameterExpression) or not angle.parameters:
             _check_angle(float(angle), circuit, index, "")
         elif angle not in done and all(one.name in columns for one in angle.parameters):
             done.add(angle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
@@ -235,7 +236,7 @@ class IBMEstimator(_Primitive, BaseEstimatorV2):
 def _check_precision(precision: Any, index: int | None) -> None:
     if precision is None:
         return
-    if isinstance(precision, bool) or not isinstance(precision, Real) or not 0 < precision < float("inf"):
+    if isinstance(precision, bool) or not isinstance(precision, Real) or not 0 < float(precision) < math.inf:
         raise InvalidInputError(
             f"precision{'' if index is None else f' of pub {index}'} is a standard error above 0, not {precision!r}."
         )

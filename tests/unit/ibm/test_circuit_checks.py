@@ -90,6 +90,15 @@ def test_angles_are_looked_at_for_every_set_of_values(nested):
         check_pubs([EstimatePub(circuit=circuit, observables=({"ZZ": 1},), parameter_values=(0.5, 0.2))])
 
 
+def test_angles_without_free_parameters_are_numbers_and_the_variables_of_loops_are_left_alone():
+    theta = Parameter("theta")
+    refused(rzz((theta - 5).bind({theta: 0.0})), match="devices take angles")
+    circuit = QuantumCircuit(2)
+    with circuit.for_loop(range(3), theta):
+        circuit.rzz(theta, 0, 1)
+    check_pubs([pub(circuit)])
+
+
 def test_angles_are_judged_as_ibms_own_client_does():
     random = np.random.default_rng(5)
     a, b = Parameter("a"), Parameter("b")

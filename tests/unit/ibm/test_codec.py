@@ -455,6 +455,31 @@ def test_many_values_together_may_not_be_too_much_either():
     assert info.value.path == "[4]"
 
 
+def test_what_breaks_qiskits_reader_is_refused(monkeypatch):
+    class PanicException(BaseException):
+        """As the compiled part of Qiskit raises it."""
+
+    text = encode_circuit(circuit())["__value__"]
+    for error in (RuntimeError("no"), PanicException("no")):
+
+        def load(*args, error=error, **options):
+            raise error
+
+        monkeypatch.setattr(qpy, "load", load)
+        with pytest.raises(ResponseError, match="Qiskit cannot read it"):
+            decode_circuit(text)
+    monkeypatch.setattr(qpy, "load", lambda *args, **options: [])
+    with pytest.raises(ResponseError, match="holds no circuit"):
+        decode_circuit(text)
+
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(qpy, "load", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        decode_circuit(text)
+
+
 def test_metadata_inside_circuits_counts_against_the_same_limit(monkeypatch):
     made = QuantumCircuit(1, metadata={"x": np.zeros(2**19)})
     for _ in range(3):
