@@ -22,7 +22,7 @@ from qprovider_core.records import (
     SamplePub,
 )
 from qprovider_ibm import _wire
-from qprovider_ibm._params import circuits_of, inputs_of, options_of
+from qprovider_ibm._params import circuits_of, inputs_of, merged_pubs, options_of
 from qprovider_ibm._results import IBMResult, primitive_result
 
 if TYPE_CHECKING:
@@ -264,6 +264,11 @@ class IBMJob(Job):
         """The result as Qiskit's primitives give it, whichever way the job was submitted; waits for it."""
         found = super().result(timeout)
         return primitive_result(found.record, self.info.kind or "sample") if isinstance(found, IBMResult) else found
+
+    def _sample_pubs(self) -> list[SamplePub] | None:
+        """The pubs as they were sent: neighbours that bind parameters of one circuit went as one."""
+        pubs = super()._sample_pubs()
+        return None if pubs is None else cast("list[SamplePub]", merged_pubs(pubs))
 
     def _made_result(self, record: JobResult, pubs: list[SamplePub] | None) -> Any:
         if self.info.kind == "estimate":
