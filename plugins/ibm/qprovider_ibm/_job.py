@@ -247,7 +247,8 @@ class IBMJob(Job):
     # -- its result ---------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None, *, partial: bool = False, refresh: bool = False) -> Any:
-        """The result; waits for it. Qiskit's `Result` of a sampler job, its `PrimitiveResult` of an estimator's.
+        """The result; waits for it. Qiskit's `Result` of what `run` submitted (it reads as a primitive's result, too);
+        the `PrimitiveResult` of what a primitive did.
 
         Args:
             timeout: Seconds; None for no limit.
@@ -263,7 +264,7 @@ class IBMJob(Job):
     def primitive_result(self, timeout: float | None = None) -> PrimitiveResult:
         """The result as Qiskit's primitives give it, whichever way the job was submitted; waits for it."""
         found = super().result(timeout)
-        return primitive_result(found.record, self.info.kind or "sample") if isinstance(found, IBMResult) else found
+        return found.primitive() if isinstance(found, IBMResult) else found
 
     def _sample_pubs(self) -> list[SamplePub] | None:
         """The pubs as they were sent: neighbours that bind parameters of one circuit went as one."""
@@ -271,8 +272,8 @@ class IBMJob(Job):
         return None if pubs is None else cast("list[SamplePub]", merged_pubs(pubs))
 
     def _made_result(self, record: JobResult, pubs: list[SamplePub] | None) -> Any:
-        if self.info.kind == "estimate":
-            return primitive_result(record, "estimate")
+        if self.info.kind == "estimate" or self.info.extra.get("primitive"):
+            return primitive_result(record)
         if not record.pubs:
             raise ResultError(f"The result of job {self.info.id} is empty.", job_id=self.info.id)
         return IBMResult(

@@ -22,6 +22,7 @@ from qprovider_ibm._options import EnvironmentOptions, EstimatorOptions, OptionG
 from qprovider_ibm._params import DEFAULT_SHOTS, DefaultShotsPub, observables_of
 from qprovider_ibm._primitive_job import IBMPrimitiveJob
 from qprovider_ibm._run_options import checked_run_options
+from qprovider_ibm._wire import PRIMITIVE_KEY
 
 if TYPE_CHECKING:
     from qprovider_ibm._backend import IBMBackend
@@ -95,7 +96,7 @@ class _Primitive:
             options=checked,
             tags=checked_tags(tags, self._backend._account.spec),
             name=self._name,
-            key=uuid.uuid4().hex,
+            key=f"{PRIMITIVE_KEY}{uuid.uuid4().hex}",
             session_id=self._session_id,
         )
         handle = self._backend._submit(request)

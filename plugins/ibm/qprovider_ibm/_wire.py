@@ -24,6 +24,8 @@ from qprovider_core.records import (
 
 # The core's key and the user's name for a job travel as tags: the service has neither.
 KEY_PREFIX: Final = "qprovider:"
+# Begins the key of what a primitive submitted, so that a new process gives its result as primitives do, too.
+PRIMITIVE_KEY: Final = "primitive-"
 NAME_PREFIX: Final = "name:"
 MOST_TAGS: Final = 8
 LONGEST_TAG: Final = 86
@@ -136,6 +138,8 @@ def job_info(data: Mapping[str, Any], crn: str) -> JobInfo:
     tags = [tag for tag in data.get("tags") or () if isinstance(tag, str)]
     program = _text(_inner(data.get("program"), "id"))
     extra = {name: data[name] for name in _MORE if data.get(name) is not None}
+    if any(tag.startswith(f"{KEY_PREFIX}{PRIMITIVE_KEY}") for tag in tags):
+        extra["primitive"] = True
     failed = standing is JobState.ERROR
     return JobInfo(
         id=data["id"],
