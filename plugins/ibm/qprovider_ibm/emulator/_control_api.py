@@ -38,7 +38,13 @@ class ControlApi:
             settings: dict[str, Any] = json.loads(await request.read())
             kind = settings.pop("kind")
             fault = self._service.faults.arm(kind, settings)
-            self._apply(kind, settings)
+            try:
+                self._apply(kind, settings)
+            except Invalid:
+                self._service.faults.disarm(fault)
+                raise
+            if kind == "expire_tokens":  # done, and not to be listed as if it would strike again
+                self._service.faults.disarm(fault)
         except (ValueError, KeyError, AttributeError, Invalid) as exc:
             return web.json_response({"error": f"no such fault: {exc}"}, status=400)
         return web.json_response({"id": fault.id})

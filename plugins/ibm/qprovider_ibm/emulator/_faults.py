@@ -97,6 +97,9 @@ class Faults:
         self._armed.append(fault)
         return fault
 
+    def disarm(self, fault: Fault) -> None:
+        self._armed.remove(fault)
+
     def clear(self) -> None:
         self._armed.clear()
 

@@ -340,7 +340,7 @@ def test_wrong_estimator_params_are_refused(api, tools, changes, words):
     value = changes.get("pubs")
     observables = {"ZZ": 1.0} if value is None or value == 0.0 else value
     pubs = [[circuit, observables, None, value if value == 0.0 else None]]
-    answer = api.post_job({"pubs": pubs, **changes, "pubs": pubs}, program="estimator")
+    answer = api.post_job(changes | {"pubs": pubs}, program="estimator")
     status, code, message = tools.error_of(answer)
     assert (status, code) == (400, 1239)
     assert words in message
