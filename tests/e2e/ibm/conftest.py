@@ -112,3 +112,45 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield begin
     for server in started:
         server.close()
+
+
+@pytest.fixture
+def gateway(serve: Callable[..., Server], emulator: Emulator) -> Callable[..., Server]:
+    """Start a server in front of the emulated service, which may change what passes.
+
+    Its argument is called with method, path and the answer (status, headers, body), and returns the answer to give.
+    It may be used as the service itself, or as a proxy before it.
+    """
+    from http.client import HTTPConnection
+
+    place = emulator.base.removeprefix("http://")
+
+    def begin(change: Callable[..., Any] = lambda method, path, answer: answer) -> Server:
+        def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
+            path = path.removeprefix(emulator.base)
+            passed = {name: value for name, value in headers.items() if name not in ("host", "accept-encoding")}
+            connection = HTTPConnection(place, timeout=30)
+            try:
+                connection.request(method, path, body or None, passed)
+                told = connection.getresponse()
+                content = told.read()
+            finally:
+                connection.close()
+            kept = {"Content-Type": told.headers["Content-Type"]} if told.headers["Content-Type"] else {}
+            return change(method, path, (told.status, kept, content))
+
+        return serve(answer)
+
+    return begin
+
+
+@pytest.fixture
+def bell() -> Any:
+    """A circuit of two qubits for the simulator, which needs no transpiling."""
+    from qiskit import QuantumCircuit
+
+    circuit = QuantumCircuit(2, 2, name="bell")
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    return circuit
