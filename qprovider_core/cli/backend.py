@@ -54,7 +54,8 @@ def _say_facts(info: BackendInfo, status: BackendStatus, configuration: BackendC
         [
             ("name", info.full_name),
             ("account", info.account),
-            ("instance", info.instance),
+            ("instance", info.instance_name),
+            ("instance id" if info.instance_name else "instance", info.instance),
             ("description", info.description or configuration.description),
             ("kind", kind_word(info)),
             ("processor", info.processor),
