@@ -122,25 +122,49 @@ def _filtered(found: list[Any], test: Callable[[Any], Any], rejected: Rejections
     one that fails on every backend is a mistake of its own, and raised."""
     kept = []
     failures: list[Exception] = []
-    for item in found:
+    ahead = False
+    for place, item in enumerate(found):
         info = item if isinstance(item, BackendInfo) else item.info
+        unread = not ahead and _unread(item)
         try:
             passed = bool(test(item))
         except Exception as exc:  # noqa: BLE001  the user's own function may raise anything
             if not isinstance(exc, QProviderError):  # else the vendor's fault, or it has no such facet
                 failures.append(exc)
             rejected.add(f"the filter raised {failure_text(exc)}", "", [info])
-            continue
-        if passed:
-            kept.append(item)
         else:
-            rejected.add("the filter said no", "", [info])
+            if passed:
+                kept.append(item)
+            else:
+                rejected.add("the filter said no", "", [info])
+        if unread and not _unread(item):  # it looks at configurations: the others' are fetched side by side
+            ahead = True
+            _read_ahead([one for one in found[place + 1 :] if _unread(one)])
     if failures and len(failures) == len(found):
         raise InvalidInputError(
             f"The filter failed on every backend: {failure_text(failures[0])}.",
             hint="Correct the function given as filters=.",
         ) from failures[0]
     return kept
+
+
+def _unread(item: Any) -> bool:
+    """Whether it is a handle whose configuration was not fetched."""
+    return not isinstance(item, BackendInfo) and item._configuration is None
+
+
+def _read_ahead(handles: Sequence[Backend]) -> None:
+    """Fetch the handles' configurations; who fails is asked again, and heard, when somebody looks at it."""
+    by_account: dict[int, list[Backend]] = {}
+    for handle in handles:
+        by_account.setdefault(id(handle._account), []).append(handle)
+    deadline = Deadline.after(config.timeout_s())
+    for own in by_account.values():
+        refs = [handle.info.ref for handle in own]
+        answers = own[0]._account.fetch_each("qprovider_backend_configuration", refs, deadline)
+        for place, answer in answers.items():
+            if answer.exception() is None and answer.result() is not None:
+                own[place]._configuration = answer.result()
 
 
 def _handles(answer: Answer) -> tuple[list[tuple[View, Backend]], list[QueryError]]:

@@ -52,10 +52,22 @@ class IBMBackend(Backend):
     """A device or simulator of IBM Quantum.
 
     Attributes of its configuration (``basis_gates``, ``coupling_map``, ``dt``, …) read as its own once the
-    configuration has been fetched, as `get_backend` does; looking for one never goes over the network.
+    configuration has been fetched, as `get_backend` does; looking for one never goes over the network, except in a
+    function given as ``filters=``.
     """
 
     _fractional = False
+    _in_filter = False
+
+    @property
+    def backend_version(self) -> str | None:
+        """Its version, where the listing or a configuration that has been fetched tells it."""
+        known = self.__dict__.get("_configuration")
+        return self._version or (known.backend_version if known is not None else None)
+
+    @backend_version.setter
+    def backend_version(self, version: str | None) -> None:
+        self._version = version
 
     @property
     def provider(self) -> IBMProvider:
@@ -243,6 +255,8 @@ class IBMBackend(Backend):
         # Only reached for what is no attribute of the class. It must not fetch: `hasattr` comes here, too.
         if not name.startswith("_"):
             known = self.__dict__.get("_configuration")
+            if known is None and self._in_filter and name in _FIELDS:
+                known = self.configuration()
             if known is not None:
                 try:
                     return getattr(known, name)
@@ -262,6 +276,24 @@ class IBMBackend(Backend):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self.name!r})>"
+
+
+def reading_filter(test: Any) -> Any:
+    """A user's filter in which attributes of a backend's configuration read as ever, fetched where they are not there.
+
+    What is no function is given back as it is, for the core to refuse.
+    """
+    if not callable(test):
+        return test
+
+    def satisfied(backend: IBMBackend) -> bool:
+        backend._in_filter = True
+        try:
+            return bool(test(backend))
+        finally:
+            del backend._in_filter
+
+    return satisfied
 
 
 class RetiredBackend(IBMBackend):

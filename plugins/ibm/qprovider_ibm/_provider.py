@@ -225,7 +225,8 @@ class IBMProvider:
         """
         account = self._at(instance)
         wanted = {"min_num_qubits": min_num_qubits, "dynamic_circuits": dynamic_circuits, **criteria}
-        found = account.backends(name, filters=filters, **{k: v for k, v in wanted.items() if v is not None})
+        given = {key: value for key, value in wanted.items() if value is not None}
+        found = account.backends(name, filters=_reading(filters), **given)
         if not found and not found.rejected and any(error.error != "ListProblem" for error in found.errors):
             account.ask("qprovider_list_backends")  # a single account: what went wrong is to be raised
         if use_fractional_gates:
@@ -280,6 +281,8 @@ class IBMProvider:
         Raises:
             NoMatchingBackendError: None is left; `.reasons` says why for each.
         """
+        if criteria.get("filters") is not None:
+            criteria["filters"] = _reading(criteria["filters"])
         backend = self._at(instance).least_busy(backends, **criteria)
         return cast("IBMBackend", backend.with_fractional_gates() if use_fractional_gates else backend)
 
@@ -375,3 +378,11 @@ class IBMProvider:
         if account is None:  # a report may show it while it is being made
             return "<IBMProvider, not signed in>"
         return f"<IBMProvider {account.label}: {account.credentials.instance or 'all instances'}>"
+
+
+def _reading(filters: Any) -> Any:
+    if filters is None:
+        return None
+    from qprovider_ibm._backend import reading_filter  # late: needs Qiskit
+
+    return reading_filter(filters)
