@@ -335,9 +335,11 @@ def test_a_hub_group_project_is_refused_with_what_to_give_today():
 
 
 def test_an_archived_plan_does_no_harm():
-    with Emulator(archived_plan=True, backends=2) as emulator:
-        with IBMProvider(emulator.api_key, endpoints=emulator.endpoints()) as provider:
-            plans = {one.name: one.plan for one in provider.instances()}
+    with (
+        Emulator(archived_plan=True, backends=2) as emulator,
+        IBMProvider(emulator.api_key, endpoints=emulator.endpoints()) as provider,
+    ):
+        plans = {one.name: one.plan for one in provider.instances()}
     assert plans == {"open-main": "open", "premium-eu": "premium", "archived": "unknown"}
 
 
