@@ -79,6 +79,10 @@ def _bytes(value: Any, _: object) -> bytes:
         raise _refuse(value, "base64 text") from exc
 
 
+def _base64(data: bytes | memoryview) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
 def _datetime(value: Any, _: object) -> datetime:
     try:
         moment = datetime.fromisoformat(_str(value, _))
@@ -111,7 +115,9 @@ def converter() -> Converter:
     conv.register_structure_hook(Secret, _secret)
     conv.register_unstructure_hook(Secret, lambda _: MASK)
     conv.register_unstructure_hook(datetime, lambda moment: moment.astimezone(UTC).isoformat())
-    conv.register_unstructure_hook(bytes, lambda data: base64.b64encode(data).decode("ascii"))
+    conv.register_structure_hook(bytes | memoryview, _bytes)
+    conv.register_unstructure_hook(bytes, _base64)
+    conv.register_unstructure_hook(bytes | memoryview, _base64)
     conv.register_unstructure_hook(Enum, lambda member: member.value)
     conv.register_structure_hook_factory(_is_tuple, _tuple_factory)
     conv.register_unstructure_hook_func(_is_tuple, lambda items: [conv.unstructure(item) for item in items])

@@ -31,7 +31,6 @@ from qprovider_core.records import (
     GateCalibration,
     GateConfiguration,
     InstanceInfo,
-    ListProblem,
     JobDetails,
     JobInfo,
     JobPage,
@@ -41,6 +40,7 @@ from qprovider_core.records import (
     JobResult,
     JobState,
     JobUsage,
+    ListProblem,
     Measured,
     PropertiesContent,
     ProviderSpec,
@@ -108,7 +108,16 @@ registers = st.integers(0, 20).flatmap(
 sampled = building(SamplePubResult, {"shots": st.just(4), "registers": tuples(registers)}, metadata=free) | building(
     SamplePubResult, {"shots": counts, "counts": st.dictionaries(texts, counts, max_size=3)}, metadata=free
 )
-estimated = building(EstimatePubResult, {"evs": tuples(numbers)}, stds=optional(tuples(numbers)), metadata=free)
+sampled |= building(
+    SamplePubResult, {"shots": st.just(2), "shape": st.sampled_from([(2,), (1, 2)]), "registers": tuples(registers)}
+)
+estimated = building(
+    EstimatePubResult,
+    {"evs": tuples(numbers)},
+    stds=optional(tuples(numbers)),
+    metadata=free,
+    fields=st.dictionaries(names, tuples(numbers), max_size=2),
+) | st.lists(numbers, min_size=6, max_size=6).map(lambda evs: EstimatePubResult(evs=evs, stds=evs, shape=(2, 3)))
 jobs = building(
     JobInfo,
     {"id": names, "state": st.sampled_from(JobState)},
@@ -529,6 +538,50 @@ def test_bits_must_fit_the_shots():
         SamplePubResult(shots=-1, counts={})
     told = SamplePubResult.from_counts({"0": 3, "1": 4}, circuit="c")
     assert (told.shots, told.metadata) == (7, {"circuit": "c"})
+
+
+def test_bits_may_be_any_buffer_and_are_not_copied():
+    array = np.arange(8, dtype=np.uint8).reshape(4, 2)
+    register = RegisterBits(name="c", num_bits=9, data=array)
+    assert np.shares_memory(np.frombuffer(register.data, dtype=np.uint8), array)
+    assert len(register.data) == 8
+    assert register.data.readonly
+    same = RegisterBits(name="c", num_bits=9, data=array.tobytes())
+    for other in (bytearray(array), memoryview(array), array.data.toreadonly()):
+        assert RegisterBits(name="c", num_bits=9, data=other) == register == same
+    assert hash(register) == hash(same)
+    assert repr(register) == "RegisterBits(name='c', num_bits=9, data=<8 bytes>)"
+    assert json.dumps(register.to_dict()) == json.dumps(same.to_dict())
+    assert RegisterBits.from_dict(register.to_dict()) == register
+    assert pickle.loads(pickle.dumps(register)) == register == copy.deepcopy(register) == copy.copy(register)
+    assert SamplePubResult(shots=4, registers=[register]) == SamplePubResult(shots=4, registers=[same])
+    assert RegisterBits(name="c", num_bits=9, data=np.empty((0, 2), dtype=np.uint8)).data == b""
+    with pytest.raises(ValueError, match="without gaps"):
+        RegisterBits(name="c", num_bits=9, data=array[:, ::-1])
+    with pytest.raises(TypeError, match="data"):
+        RegisterBits(name="c", num_bits=9, data="text")
+
+
+def test_a_shape_must_fit():
+    bits = RegisterBits(name="c", num_bits=9, data=b"0" * 24)
+    assert SamplePubResult(shots=2, shape=[2, 3], registers=[bits]).num_sets == 6
+    assert SamplePubResult(shots=12, registers=[bits]).num_sets == 1
+    with pytest.raises(ValueError, match="24 bytes, but 4 times 2 shots of 9 bits take 16"):
+        SamplePubResult(shots=2, shape=(2, 2), registers=[bits])
+    with pytest.raises(ValueError, match="counts are of one set"):
+        SamplePubResult(shots=2, shape=(1,), counts={"0": 2})
+    for shape in (3, (-1,), (1.0,), (True,), "2"):
+        with pytest.raises(ValueError, match="shape must be whole numbers"):
+            SamplePubResult(shots=2, shape=shape, registers=[])
+    estimate = EstimatePubResult(evs=[1.0, 2.0], shape=(1, 2), fields={"other": [1.0, 2.0, 3.0]})
+    assert estimate.fields == {"other": (1.0, 2.0, 3.0)}
+    for wrong in ({"evs": (1.0,)}, {"evs": (1.0, 2.0), "stds": (0.1,)}):
+        with pytest.raises(ValueError, match=r"but an array of shape \(1, 2\) has 2"):
+            EstimatePubResult(shape=(1, 2), **wrong)
+    told = {"evs": [1.0], "fields": {"other": [1.0, "x"]}}
+    with pytest.raises(ResponseError) as caught:
+        EstimatePubResult.from_dict(told)
+    assert caught.value.path == "fields['other'][1]"
 
 
 def test_only_three_states_are_final():
