@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from qiskit.result import Counts, Result
 from qiskit.result.models import ExperimentResult
 
+from qprovider_core._bits import bit_strings, counted, packed_together, spaced
 from qprovider_core.errors import ResultError
 from qprovider_core.records import EstimatePubResult, JobResult, SamplePub, SamplePubResult
 
@@ -26,9 +28,11 @@ class Samples:
         registers: Name and size of each, in the order in which the circuit declares them.
     """
 
-    def __init__(self, pub: SamplePubResult, declared: Sequence[tuple[str, int]] | None) -> None:
+    def __init__(self, pub: SamplePubResult, declared: Sequence[tuple[str, int]] | None, position: int = 0) -> None:
+        """`position`: of the set of parameters, where the circuit was run with several."""
         self.shots = pub.shots
         self._pub = pub
+        self._position = position
         if pub.registers is not None:
             self.registers = [(register.name, register.num_bits) for register in pub.registers]
         else:
@@ -47,58 +51,51 @@ class Samples:
     def num_bits(self) -> int:
         return sum(size for _, size in self.registers)
 
-    @cached_property
-    def _rows(self) -> NDArray[np.uint8]:
-        """Shape (shots, num_bits): one column a bit, most significant first, last register leftmost."""
-        columns = []
-        for register in reversed(self._pub.registers or ()):
-            packed = np.frombuffer(register.data, dtype=np.uint8).reshape(self.shots, register.row_bytes)
-            bits = np.unpackbits(packed, axis=1) if register.row_bytes else packed
-            columns.append(bits[:, bits.shape[1] - register.num_bits :])
-        return np.concatenate(columns, axis=1) if columns else np.zeros((self.shots, 0), dtype=np.uint8)
-
-    def _spaced(self, bits: str) -> str:
-        parts, end = [], len(bits)
-        for _, size in self.registers:
-            parts.append(bits[end - size : end])
-            end -= size
-        return " ".join(reversed(parts))
+    @property
+    def _sizes(self) -> list[int]:
+        return [size for _, size in self.registers]
 
     @cached_property
+    def _packed(self) -> NDArray[np.uint8]:
+        """A row of bytes for each shot: a big-endian number whose lowest bit is bit 0 of the first register."""
+        first = self._position * self.shots
+        parts = [
+            np.frombuffer(register.data, dtype=np.uint8).reshape(-1, register.row_bytes)[first : first + self.shots]
+            for register in self._pub.registers or ()
+            if register.num_bits
+        ]
+        sizes = [size for size in self._sizes if size]
+        return parts[0] if len(parts) == 1 else packed_together(parts, sizes, self.shots)
+
+    @cached_property
+    def _counted(self) -> tuple[NDArray[np.uint8], list[int]]:
+        return counted(self._packed, self.num_bits)
+
+    @cached_property
+    def _told(self) -> dict[str, int]:
+        """The vendor's counts in Qiskit's form."""
+        found = {key: number for key, number in (self._pub.counts or {}).items() if number}
+        first = next(iter(found), "")
+        if first == spaced(first.replace(" ", ""), self._sizes):  # they all have the same form
+            return found
+        return {spaced(key.replace(" ", ""), self._sizes): number for key, number in found.items()}
+
+    def outcomes(self) -> Iterator[tuple[str, int]]:
+        """The items of `counts`, made as they are read: of a million shots there may be a million."""
+        if not self.has_shots:
+            return iter(self._told.items())
+        rows, numbers = self._counted
+        return zip(bit_strings(rows, self._sizes), numbers, strict=True)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Bit string, with spaces between registers, to number."""
-        if self._pub.counts is not None:
-            found = {key: number for key, number in self._pub.counts.items() if number}
-            first = next(iter(found), "")
-            if first == self._spaced(first.replace(" ", "")):  # they all have the same form
-                return found
-            return {self._spaced(key.replace(" ", "")): number for key, number in found.items()}
-        packed = np.packbits(self._rows, axis=1)
-        if packed.shape[1] == 0:
-            return {"": self.shots} if self.shots else {}
-        if packed.shape[1] <= 8:  # whole numbers sort many times faster than rows of bytes
-            words = np.zeros((self.shots, 8), dtype=np.uint8)
-            words[:, 8 - packed.shape[1] :] = packed
-            values, numbers = np.unique(words.view(">u8").ravel(), return_counts=True)
-            unused = packed.shape[1] * 8 - self.num_bits
-            strings = (format(int(value) >> unused, f"0{self.num_bits}b") for value in values)
-        else:
-            rows = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
-            values, numbers = np.unique(rows, return_counts=True)
-            strings = (
-                format(int.from_bytes(value.tobytes(), "big"), f"0{packed.shape[1] * 8}b")[: self.num_bits]
-                for value in values
-            )
-        return {self._spaced(bits): int(n) for bits, n in zip(strings, numbers, strict=True)}
+        return dict(self.outcomes())
 
     @cached_property
     def memory(self) -> list[str] | None:
         """The bit string of each shot, in order; None where only counts are known."""
-        if not self.has_shots:
-            return None
-        text = (self._rows + ord("0")).tobytes().decode("ascii")
-        width = self.num_bits
-        return [self._spaced(text[i * width : (i + 1) * width]) for i in range(self.shots)]
+        return list(bit_strings(self._packed, self._sizes)) if self.has_shots else None
 
 
 def _widths(counts: Mapping[str, int]) -> list[int]:
@@ -130,7 +127,7 @@ class _Data:
     def __getattr__(self, name: str) -> Any:
         made_of: Samples | None = self.__dict__.get("_made_of")
         if made_of is not None and name == "counts":
-            self.__dict__[name] = {_hex(bits): number for bits, number in made_of.counts.items()}
+            self.__dict__[name] = {_hex(bits): number for bits, number in made_of.outcomes()}
         elif made_of is not None and name == "memory" and made_of.has_shots:
             self.__dict__[name] = [_hex(bits) for bits in made_of.memory or ()]
         else:
@@ -182,7 +179,8 @@ class LazyResult(Result):
     """A Qiskit `Result` over the records of a job's result.
 
     `get_counts` and `get_memory` give what Qiskit's own give; they just do not compute what is not asked for.
-    `get_memory` works wherever the vendor sent each shot.
+    `get_memory` works wherever the vendor sent each shot. A circuit that was run with several sets of parameters is
+    one experiment for each of them, in C order.
     """
 
     def __init__(
@@ -199,19 +197,21 @@ class LazyResult(Result):
             if isinstance(pub, EstimatePubResult):
                 raise ResultError("This job estimated observables: it has no counts.", job_id=job_id)
             circuit = pubs[position].circuit if pubs else None
-            one = Samples(pub, _declared(circuit))
+            declared = _declared(circuit)
             name = circuit.name if circuit is not None else pub.metadata.get("circuit_name")
-            samples.append(one)
-            headers.append(
-                {
-                    "name": name or f"circuit-{position}",
-                    "creg_sizes": [[register, size] for register, size in one.registers],
-                    "memory_slots": one.num_bits,
-                    "n_qubits": circuit.num_qubits if circuit is not None else None,
-                    "metadata": circuit.metadata if circuit is not None else {},
-                    "vendor_metadata": dict(pub.metadata),
-                }
-            )
+            for index in range(pub.num_sets):
+                one = Samples(pub, declared, index)
+                samples.append(one)
+                headers.append(
+                    {
+                        "name": name or f"circuit-{position}",
+                        "creg_sizes": [[register, size] for register, size in one.registers],
+                        "memory_slots": one.num_bits,
+                        "n_qubits": circuit.num_qubits if circuit is not None else None,
+                        "metadata": circuit.metadata if circuit is not None else {},
+                        "vendor_metadata": dict(pub.metadata),
+                    }
+                )
         super().__init__(
             backend_name=backend_name,
             backend_version=backend_version,
@@ -241,8 +241,11 @@ class LazyResult(Result):
         samples = self._samples_of(experiment)
         if samples is None:
             return super().get_counts(experiment)
-        counts = Counts(samples.counts)
-        # Given to its constructor they would make it format anew, one by one, what is in its form already.
+        # The constructor copies what it is given twice, and with sizes formats anew, one by one, what is in its form
+        # already. The first outcome tells it the form.
+        outcomes = samples.outcomes()
+        counts = Counts(dict(islice(outcomes, 1)))
+        counts.update(outcomes)
         counts.creg_sizes = [[name, size] for name, size in samples.registers]
         counts.memory_slots = samples.num_bits
         return counts

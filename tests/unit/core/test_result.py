@@ -217,6 +217,75 @@ def test_counts_of_a_million_shots_make_no_memory():
     assert peak < 64e6  # a million texts would be several hundred
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_hundred_bits_of_many_shots_are_never_unpacked_at_once(wide):
+    shots, sizes = 200_000, [100] if not wide else [37, 1, 62]
+    rng = np.random.default_rng(7)
+    registers = [
+        RegisterBits(name=f"r{size}", num_bits=size, data=rng.integers(0, 4, (shots, (size + 7) // 8), dtype=np.uint8))
+        for size in sizes
+    ]
+    few = RegisterBits(name="few", num_bits=100, data=np.zeros((shots, 13), dtype=np.uint8))
+    results = (
+        lazy(SamplePubResult(shots=shots, registers=registers)),
+        lazy(SamplePubResult(shots=shots, registers=[few])),
+    )
+    tracemalloc.start()
+    assert results[1].get_counts() == {"0" * 100: shots}
+    assert tracemalloc.get_traced_memory()[1] < 8e6  # 20 MB unpacked
+    _, numbers = results[0]._samples_of(None)._counted
+    assert tracemalloc.get_traced_memory()[1] < 20e6  # rows, words, their order, and the answer
+    tracemalloc.stop()
+    assert sum(numbers) == shots
+
+
+@pytest.mark.parametrize("bits", [3, 16, 64, 65, 100, 200])
+@pytest.mark.parametrize("distinct", [2, 5000])
+def test_counts_of_parts_add_up(bits, distinct, monkeypatch):
+    monkeypatch.setattr("qprovider_core._bits._BITS_AT_ONCE", 40 * bits)
+    rng = np.random.default_rng(bits)
+    rows = rng.integers(0, 256, (distinct, (bits + 7) // 8), dtype=np.uint8)[rng.integers(0, distinct, 1000)]
+    pub = SamplePubResult(shots=1000, registers=[RegisterBits(name="c", num_bits=bits, data=rows.tobytes())])
+    texts = [format(int.from_bytes(row.tobytes(), "big") & (2**bits - 1), f"0{bits}b") for row in rows]
+    assert list(lazy(pub).get_counts().items()) == [(text, texts.count(text)) for text in sorted(set(texts))]
+    assert lazy(pub).get_memory() == texts
+
+
+def test_counts_can_be_changed_without_changing_the_next_ones():
+    for result in (lazy(sampled([2], [(1,), (2,)])), lazy(SamplePubResult.from_counts({"01": 1, "10": 1}))):
+        result.get_counts().clear()
+        assert result.get_counts() == {"01": 1, "10": 1}
+
+
+# ------------------------------------------------------------------------------------------ sets of parameters
+
+
+def test_a_circuit_with_sets_of_parameters_is_one_experiment_for_each_in_c_order():
+    circuit = QuantumCircuit(2, 2, name="swept")
+    values = np.arange(6, dtype=np.uint8).reshape(2, 3) % 4  # one shot value for each set
+    data = np.repeat(values[..., np.newaxis, np.newaxis], 5, axis=2)
+    swept = SamplePubResult(
+        shots=5, shape=(2, 3), registers=[RegisterBits(name="c", num_bits=2, data=data)], metadata={"k": 1}
+    )
+    single = SamplePubResult(shots=1, registers=[packed("c", 2, [2])])
+    record = JobResult(pubs=[swept, single])
+    result = lazy(swept, single, circuits=[circuit, QuantumCircuit(1, 2, name="single")])
+    assert check_result(record, [SamplePub(circuit=circuit, shots=5)] * 2, "j1") is record
+    assert result.get_counts() == [{f"{value:02b}": 5} for value in values.ravel()] + [{"10": 1}]
+    assert [len(result.get_memory(index)) for index in range(7)] == [5] * 6 + [1]
+    assert [one.header["name"] for one in result.results] == ["swept"] * 6 + ["single"]
+    assert result.results[4].header["vendor_metadata"] == {"k": 1}
+    assert [one.shots for one in result.results] == [5] * 6 + [1]
+    assert len(lazy(SamplePubResult(shots=5, shape=(0, 3), registers=[packed("c", 2, [])])).results) == 0
+
+
+def test_sets_of_parameters_come_from_several_registers_too():
+    registers = [packed("a", 1, [0, 1, 1, 0]), packed("none", 0, [0] * 4), packed("b", 9, [256, 1, 2, 3])]
+    result = lazy(SamplePubResult(shots=2, shape=(2,), registers=registers))
+    assert result.get_memory(0) == ["100000000  0", "000000001  1"]
+    assert result.get_memory(1) == ["000000010  1", "000000011  0"]
+
+
 def test_an_estimate_has_no_counts():
     with pytest.raises(ResultError, match="estimated observables"):
         lazy(EstimatePubResult(evs=(1.0,)))
