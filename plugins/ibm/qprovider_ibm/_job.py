@@ -191,6 +191,7 @@ class IBMJob(Job):
         """Its log, whole once it has ended; empty when there is none."""
         return self._connection().jobs.logs(self.ref, self._deadline()) or ""
 
+    @property
     def client_version(self) -> dict[str, str | None]:
         """Who submitted it: ``caller``, and the version of ``qiskit`` that ran it."""
         metrics = self.metrics()

@@ -306,6 +306,7 @@ class IBMProvider:
         session_id: str | None = None,
         name: str | None = None,
         ids: Iterable[str] | None = None,
+        legacy: bool = False,
     ) -> JobList[IBMJob]:
         """Jobs of the account's instances, newest first.
 
@@ -318,7 +319,14 @@ class IBMProvider:
             descending: False: oldest first.
             instance: CRN or name: only jobs of this one.
             pending: True: not ended yet; False: ended.
+            legacy: The retired provider's; refused when true.
         """
+        if legacy:
+            raise InvalidInputError(
+                "There are no legacy jobs any more.",
+                why="They were those of a service that has been shut down.",
+                hint="Leave legacy out.",
+            )
         if isinstance(job_tags, str):
             raise InvalidInputError(f"job_tags is a list of tags, not {job_tags!r}.", hint="Write [tag].")
         begin = as_moment(created_after if start_datetime is None else start_datetime, "start_datetime")
