@@ -316,6 +316,12 @@ def test_its_medians_are_those_of_the_structured_properties():
     assert summary["median_readout_error"] == props.median_readout_error
 
 
+@pytest.mark.parametrize("unreadable", ["low", True, None, float("nan"), 10**400])
+def test_a_summary_leaves_unreadable_values_out(unreadable):
+    summary = summary_from_documents(CONFIGURATION, changed(PROPERTIES, ["qubits", 0, 3, "value"], unreadable))
+    assert summary["median_readout_error"] == 0.5
+
+
 def test_without_properties_what_they_would_tell_is_not_reported():
     summary = summary_from_documents({"n_qubits": "many", "max_shots": True})
     assert {value for key, value in summary.items() if key != "features"} == {None}
