@@ -303,6 +303,8 @@ def test_wrong_params_are_refused(api, tools, bell, changes, words):
         (1, "text", "expected a number"),
         (1, {"__type__": "ndarray", "__value__": "%%%"}, "base64"),
         (1, [[1.0], [1.0, 2.0]], "not of one length"),
+        (1, {"__type__": "BindingsArray", "__value__": "x"}, "expected an object"),
+        (1, {"__type__": "BindingsArray", "__value__": {"shape": ["x"]}}, "expected an integer"),
         (2, 0, "at least 1"),
         (2, 1.5, "expected an integer"),
         (2, 8193, "8193 shots"),

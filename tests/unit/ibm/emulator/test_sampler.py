@@ -277,3 +277,40 @@ def test_forty_qubits_are_simulated(api, tools):
     bits = tools.bits_of(tools.field(api.run(tools.sampler_params(circuit, shots=50), "ibm_boston"), "c"))
     assert bits.shape == (50, 40)
     assert bits.mean() > 0.95
+
+
+def test_independent_qubits_are_simulated_apart(api, tools):
+    """100 measured qubits in no time, each with its own outcome; a pair among them stays a pair."""
+    circuit = QuantumCircuit(127, 100)
+    for qubit in range(1, 100, 2):
+        circuit.x(qubit)
+    circuit.x(0)
+    circuit.sx(20)
+    circuit.rz(math.pi / 2, 20)
+    circuit.measure(range(100), range(100))
+    bits = tools.bits_of(tools.field(api.run(tools.sampler_params(circuit, shots=400), "ibm_sherbrooke"), "c"))
+    means = bits.mean(axis=0)
+    assert bits.shape == (400, 100)
+    assert means[0] > 0.85
+    assert 0.3 < means[20] < 0.7
+    assert np.median(means[1::2]) > 0.9
+    assert np.median(means[2::2]) < 0.1
+
+
+def test_parts_share_neither_gates_nor_bits():
+    from qprovider_ibm.emulator._parts import independent_parts
+
+    circuit = QuantumCircuit(12, 5)
+    for qubit in range(12):
+        circuit.h(qubit)
+    circuit.cx(0, 1)
+    circuit.barrier()
+    circuit.measure([0, 1, 2, 3], [3, 0, 1, 2])
+    circuit.measure(4, 1)  # a bit that another qubit wrote before
+    parts = sorted(independent_parts(circuit), key=lambda part: part.clbits)
+    assert [part.clbits for part in parts] == [(0, 3), (1,), (2,)]
+    assert [part.circuit.count_ops()["measure"] for part in parts] == [2, 2, 1]
+    assert [part.circuit.count_ops()["h"] for part in parts] == [2, 2, 1]
+    small = QuantumCircuit(2, 2)
+    small.measure([0, 1], [0, 1])
+    assert [part.circuit for part in independent_parts(small)] == [small]
