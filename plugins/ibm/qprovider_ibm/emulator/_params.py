@@ -244,7 +244,7 @@ def _sets_of_values(value: Any, path: str) -> int:
         shapes = [_shape(item, f"{path}.{key}") for key, item in value.items()]
         return max((math.prod(shape) for shape in shapes), default=1)
     if isinstance(value, dict) and value.get("__type__") == "BindingsArray":
-        inner = value.get("__value__")
+        inner: Any = value.get("__value__")
         any_object(inner, f"{path}.__value__")
         list_of(integer(0))(inner.get("shape"), f"{path}.__value__.shape")
         return math.prod(inner["shape"])
