@@ -119,15 +119,15 @@ def gateway(serve: Callable[..., Server], emulator: Emulator) -> Callable[..., S
     """Start a server in front of the emulated service, which may change what passes.
 
     Its argument is called with method, path and the answer (status, headers, body), and returns the answer to give.
-    It may be used as the service itself, or as a proxy before it.
+    It may be used as the service itself, or as a proxy before it. `behind` is another service than the usual one.
     """
     from http.client import HTTPConnection
 
-    place = emulator.base.removeprefix("http://")
+    def begin(change: Callable[..., Any] = lambda method, path, answer: answer, behind: Emulator = emulator) -> Server:
+        place = behind.base.removeprefix("http://")
 
-    def begin(change: Callable[..., Any] = lambda method, path, answer: answer) -> Server:
         def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
-            path = path.removeprefix(emulator.base)
+            path = path.removeprefix(behind.base)
             passed = {name: value for name, value in headers.items() if name not in ("host", "accept-encoding")}
             connection = HTTPConnection(place, timeout=30)
             try:
