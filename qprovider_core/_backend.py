@@ -253,6 +253,8 @@ class Backend(BackendV2):
                 why=f"Qiskit says: {exc.message.rstrip('.')}.{broken}",
                 hint="Choose a backend that has dynamic circuits: least_busy(dynamic_circuits=True)."
                 if "control-flow" in exc.message
+                else "Define the gate in terms of others (gate.definition), or use one that Qiskit knows."
+                if "unable to synthesize" in exc.message
                 else "Use optimization_level=1 or more, which chooses qubits that work and are connected, "
                 "or choose another backend.",
             ) from exc

@@ -28,6 +28,7 @@ from qprovider_core.secret import get_logger
 from qprovider_ibm._circuit_checks import check_pubs, refuse_pulses
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm._job_filters import as_moment
+from qprovider_ibm._jobs import check_given_tags
 from qprovider_ibm._run_options import checked_run_options
 
 if TYPE_CHECKING:
@@ -221,6 +222,7 @@ class IBMBackend(Backend):
         if run_input is None:
             raise InvalidInputError("There is nothing to run.", hint="Pass a circuit, or a list of them.")
         refuse_pulses(run_input)
+        check_given_tags(self._option("job_tags", job_tags))
         given = checked_run_options({**self._set_options(), **options}, self.configuration())
         job = super().run(
             run_input,

@@ -22,6 +22,7 @@ from qprovider_core.records import (
     SamplePub,
 )
 from qprovider_ibm import _wire
+from qprovider_ibm._jobs import check_given_tags
 from qprovider_ibm._params import circuits_of, inputs_of, merged_pubs, options_of
 from qprovider_ibm._results import IBMResult, primitive_result
 
@@ -155,7 +156,9 @@ class IBMJob(Job):
 
     def update_tags(self, tags: Iterable[str] | None = None, *, new_tags: Iterable[str] | None = None) -> list[str]:  # type: ignore[override]  # the retired provider gave the tags back
         """Replace the tags, and return them. `new_tags` is the retired provider's word for them."""
-        super().update_tags(cast("Iterable[str]", new_tags if tags is None else tags))
+        given = new_tags if tags is None else tags
+        check_given_tags(given)
+        super().update_tags(cast("Iterable[str]", given))
         return self.tags()
 
     # -- what it did --------------------------------------------------------------------------------------

@@ -56,7 +56,9 @@ def as_moment(value: Any, name: str) -> datetime | None:
         try:
             value = datetime.fromisoformat(value)
         except ValueError as exc:
-            raise InvalidInputError(f"{name} is no ISO 8601 time: {value!r}.") from exc
+            raise InvalidInputError(
+                f"{name} is no ISO 8601 time: {value!r}.", hint="Write 2026-01-31T12:00:00+00:00, or give a datetime."
+            ) from exc
     if not isinstance(value, datetime):
         raise InvalidInputError(f"{name} is a time such as datetime(2026, 1, 31), not {value!r}.")
     return value.astimezone(UTC)

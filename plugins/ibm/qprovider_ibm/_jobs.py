@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -492,6 +492,22 @@ def _check_tags(tags: tuple[str, ...]) -> None:
                 f"The tag {tag!r} begins with {tag.partition(':')[0]}:, which is kept for the job's key and name.",
                 hint="Set a name with name= or job.update_name().",
             )
+
+
+def check_given_tags(tags: Any) -> None:
+    """Refuse more tags than the service has room for beside the job's key, and say where the last place went.
+
+    Raises:
+        InvalidInputError: They are too many.
+    """
+    most = _wire.MOST_TAGS - 1
+    if isinstance(tags, Collection) and not isinstance(tags, str) and len(tags) > most:
+        raise InvalidInputError(
+            f"A job takes at most {most} tags; there are {len(tags)}.",
+            why=f"IBM Quantum has room for {_wire.MOST_TAGS}, and one carries the job's key, by which a lost job is"
+            " found again.",
+            hint="Leave some out, or join several in one.",
+        )
 
 
 def _check_number(tags: list[str]) -> None:

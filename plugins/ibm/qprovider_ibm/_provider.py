@@ -15,6 +15,7 @@ from qprovider_core.credentials import ResolvedAccount
 from qprovider_core.errors import InvalidInputError, UnknownBackendError
 from qprovider_core.records import Deadline, InstanceInfo, Usage
 from qprovider_core.secret import Secret
+from qprovider_ibm._errors import IBMApiError
 from qprovider_ibm._job_filters import as_moment, first_cursor, states_of
 from qprovider_ibm._provider_accounts import account_fields, account_of_channel, save_account, saved_accounts
 from qprovider_ibm._service import BackendService
@@ -250,7 +251,12 @@ class IBMProvider:
         """
         plain = name is not None and filters is None and min_num_qubits is None and not criteria
         if plain and not any(sign in str(name) for sign in "*?["):
-            backend = cast("IBMBackend", self._at(instance).get_backend(cast(str, name)))
+            try:
+                backend = cast("IBMBackend", self._at(instance).get_backend(cast(str, name)))
+            except UnknownBackendError as exc:
+                if exc.why is None and not isinstance(exc, IBMApiError):
+                    exc.why = f"{self._places(instance)} not offer it (any more): it may have been retired."
+                raise
             return backend.with_fractional_gates() if use_fractional_gates else backend
         found = self.backends(
             name, filters, min_num_qubits, instance, use_fractional_gates=use_fractional_gates, **criteria
@@ -267,6 +273,13 @@ class IBMProvider:
             why=None if names else "\n".join(f"  {one}" for one in found.rejected[:20]) or None,
             hint="Use backends() for several." if names else "Relax a criterion; see all with provider.backends().",
         )
+
+    def _places(self, instance: str | None) -> str:
+        """Who offers backends here, and the verb that goes with it."""
+        if instance is not None:
+            return f"The instance {instance} does"
+        named = [one.name for one in self.active_instances()]
+        return f"The instance {named[0]} does" if len(named) == 1 else f"The instances {', '.join(named)} do"
 
     def least_busy(
         self,
@@ -329,10 +342,10 @@ class IBMProvider:
             )
         if isinstance(job_tags, str):
             raise InvalidInputError(f"job_tags is a list of tags, not {job_tags!r}.", hint="Write [tag].")
-        begin = as_moment(created_after if start_datetime is None else start_datetime, "start_datetime")
-        end = as_moment(created_before if end_datetime is None else end_datetime, "end_datetime")
+        begin = _moment(start_datetime=start_datetime, created_after=created_after)
+        end = _moment(end_datetime=end_datetime, created_before=created_before)
         if begin is not None and end is not None and begin > end:
-            raise InvalidInputError(f"start_datetime ({begin}) is after end_datetime ({end}).")
+            raise InvalidInputError(f"start_datetime ({begin}) is after end_datetime ({end}).", hint="Swap them.")
         query: dict[str, Any] = {
             "backend": backend_name,
             "states": states_of(status) or None,
@@ -386,6 +399,11 @@ class IBMProvider:
         if account is None:  # a report may show it while it is being made
             return "<IBMProvider, not signed in>"
         return f"<IBMProvider {account.label}: {account.credentials.instance or 'all instances'}>"
+
+
+def _moment(**given: Any) -> datetime | None:
+    """The time that was given under one of two words."""
+    return next((as_moment(value, name) for name, value in given.items() if value is not None), None)
 
 
 def _reading(filters: Any) -> Any:
