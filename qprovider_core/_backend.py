@@ -285,6 +285,19 @@ class Backend(BackendV2):
             InvalidInputError: A circuit or an option that this backend cannot take; nothing was submitted.
             DeadlineError: The vendor did not say in time whether it has the job.
         """
+        return self._submit(self._checked_request(run_input, shots, memory, job_tags, name, parameter_binds, options))
+
+    def _checked_request(
+        self,
+        run_input: Any,
+        shots: int | None,
+        memory: bool | None,
+        job_tags: Sequence[str] | None,
+        name: str | None,
+        parameter_binds: Any,
+        options: Mapping[str, Any],
+    ) -> JobRequest:
+        """What `run` submits, with all that can be known before it is sent checked."""
         given = {**self._set_options(), **{key: v for key, v in options.items() if v is not None}}
         unknown = {**options, **given}
         chosen = checked_options(unknown, self._account.spec.run_options, COMMON_OPTIONS)
@@ -292,7 +305,7 @@ class Backend(BackendV2):
         number = checked_shots(
             self._option("shots", shots), self.max_shots, self.full_name, self._account.spec.default_shots
         )
-        request = JobRequest(
+        return JobRequest(
             backend=self.info.ref,
             pubs=checked_pubs(self, circuits, number, parameter_binds),
             memory=checked_memory(self._option("memory", memory)),
@@ -301,7 +314,6 @@ class Backend(BackendV2):
             name=checked_name(name),
             key=uuid.uuid4().hex,
         )
-        return self._submit(request)
 
     def _submit(self, request: JobRequest) -> Job:
         try:

@@ -13,7 +13,7 @@ from qprovider_core.records import JobInfo, JobState
 if TYPE_CHECKING:
     from qprovider_core._job import Job
 
-_WORDS = {
+WORDS = {
     JobState.INITIALIZING: "job is being initialized",
     JobState.VALIDATING: "job is being validated",
     JobState.QUEUED: "job is queued",
@@ -94,7 +94,7 @@ class _Line:
 
 
 def _told(info: JobInfo, elapsed_s: float | None) -> str:
-    words = _WORDS.get(info.state) or f"job is in the state {info.state_text or info.state.value!r}"
+    words = WORDS.get(info.state) or f"job is in the state {info.state_text or info.state.value!r}"
     if info.state is JobState.QUEUED and info.queue is not None and info.queue.position is not None:
         words += f" ({info.queue.position})"
     if info.state is JobState.ERROR and info.error:

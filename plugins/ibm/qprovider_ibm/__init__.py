@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from qprovider_core import job_monitor as job_monitor
     from qprovider_core import least_busy as least_busy
     from qprovider_ibm._backend import IBMBackend as IBMBackend
+    from qprovider_ibm._composite_job import IBMCompositeJob as IBMCompositeJob
     from qprovider_ibm._connection import Connection
     from qprovider_ibm._errors import IBMApiError as IBMApiError
     from qprovider_ibm._job import IBMJob as IBMJob
@@ -212,6 +213,7 @@ def qprovider_session_details(connection: Connection, session_id: str, deadline:
 _HOMES = {
     "qprovider_core": ("job_monitor", "least_busy"),
     "qprovider_ibm._backend": ("IBMBackend",),
+    "qprovider_ibm._composite_job": ("IBMCompositeJob",),
     "qprovider_ibm._errors": ("IBMApiError",),
     "qprovider_ibm._job": ("IBMJob",),
     "qprovider_ibm._primitive_job": ("IBMPrimitiveJob",),

@@ -26,13 +26,17 @@ from qprovider_core.records import (
 )
 from qprovider_core.secret import get_logger
 from qprovider_ibm._circuit_checks import check_pubs, refuse_pulses
+from qprovider_ibm._composite_job import IBMCompositeJob
+from qprovider_ibm._composite_parts import check_size, check_tags
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm._job_filters import as_moment
 from qprovider_ibm._jobs import check_given_tags
+from qprovider_ibm._limits import JobLimit
 from qprovider_ibm._run_options import checked_run_options
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
+    from qprovider_core._lists import JobList
     from qprovider_ibm._connection import Connection
     from qprovider_ibm._primitives import IBMEstimator, IBMSampler
     from qprovider_ibm._provider import IBMProvider
@@ -200,8 +204,9 @@ class IBMBackend(Backend):
         job_tags: Sequence[str] | None = None,
         name: str | None = None,
         parameter_binds: Any = None,
+        max_circuits_per_job: int | None = None,
         **options: Any,
-    ) -> IBMJob:
+    ) -> IBMJob | IBMCompositeJob:
         """Submit circuits as one job of the service's sampler, and return at once.
 
         Args:
@@ -212,6 +217,8 @@ class IBMBackend(Backend):
             job_tags: At most 7 texts of at most 86 characters.
             name: Travels as a tag: the service has no names.
             parameter_binds: Values of the circuits' parameters; see `qprovider_core.Backend.run`.
+            max_circuits_per_job: Split more circuits than that into several jobs, which an `IBMCompositeJob` sees as
+                one; bound parameters count as circuits of their own.
             options: rep_delay (in s), init_qubits, dynamical_decoupling, twirling, max_execution_time (in s), private,
                 session_id, log_level, meas_level, meas_return, seed_simulator, noise_model, experimental,
                 calibration_id, image.
@@ -224,20 +231,32 @@ class IBMBackend(Backend):
         refuse_pulses(run_input)
         check_given_tags(self._option("job_tags", job_tags))
         given = checked_run_options({**self._set_options(), **options}, self.configuration())
-        job = super().run(
-            run_input,
-            shots=shots,
-            memory=memory,
-            job_tags=job_tags,
-            name=name,
-            parameter_binds=parameter_binds,
-            **given,
-        )
-        return cast(IBMJob, job)
+        request = self._checked_request(run_input, shots, memory, job_tags, name, parameter_binds, given)
+        if max_circuits_per_job is not None and len(request.pubs) > check_size(max_circuits_per_job):
+            check_tags(request.tags, request.name)
+            check_pubs(request.pubs, request.options, simulator=bool(self.simulator))
+            return IBMCompositeJob.submitted(self, request, max_circuits_per_job)
+        return cast(IBMJob, self._submit(request))
 
     def _submit(self, request: JobRequest) -> Job:
         check_pubs(request.pubs, request.options, simulator=bool(self.simulator))
         return super()._submit(request)
+
+    def active_jobs(self, limit: int | None = 10) -> JobList[IBMJob]:
+        """The account's jobs here that have not ended, newest first.
+
+        Args:
+            limit: At most so many; None for all.
+        """
+        return self.provider.jobs(limit, backend_name=self.name, pending=True, instance=self.instance)
+
+    def job_limit(self) -> JobLimit:
+        """What limits the number of jobs: not how many wait any more, but how many are submitted in a minute."""
+        return JobLimit(running_jobs=len(self.active_jobs(limit=None)))
+
+    def remaining_jobs_count(self) -> None:
+        """None: there is no limit to how many jobs may wait; see `job_limit` for what there is."""
+        return
 
     def sampler(self, options: Any = None, **more: Any) -> IBMSampler:
         """Qiskit's `BaseSamplerV2` over the service's sampler."""

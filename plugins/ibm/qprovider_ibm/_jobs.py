@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from qprovider_core.errors import InvalidInputError, QProviderError, ResponseError, TransportError
+from qprovider_core.errors import InvalidInputError, QProviderError, ResponseError, TransportError, UnsupportedError
 from qprovider_core.records import (
     BackendRef,
     Deadline,
@@ -78,11 +78,47 @@ class Jobs:
         }
         if request.session_id is not None:
             body["session_id"] = request.session_id
+        data = self._sent(crn, body, request.key, deadline)
+        return data if isinstance(data, JobInfo) else self._accepted(data, request, crn)
+
+    def submit_again(self, job: JobRef, key: str, deadline: Deadline) -> JobInfo:
+        """Submit a job of the past once more, with all that the service keeps of it, and another key.
+
+        Raises:
+            UnsupportedError: It keeps nothing: the job was private.
+        """
+        crn, data = self._of(job, deadline, lambda crn: self._client.job(crn, job.id, deadline, params=True))
+        told = _wire.job_info(data, crn)
+        if not isinstance(data.get("params"), Mapping):
+            raise UnsupportedError(
+                f"Job {job.id} cannot be sent again: the service gives nobody its inputs.",
+                why="It was private." if data.get("private") else None,
+                hint="Run its circuits again with backend.run(…).",
+                capability="inputs",
+            )
+        tags = [tag for tag in data.get("tags") or () if isinstance(tag, str) and not tag.startswith(_wire.KEY_PREFIX)]
+        kept = ("cost", "session_id", "calibration_id", "runtime")
+        body = {
+            "program_id": told.extra.get("program"),
+            "backend": told.backend,
+            "params": data["params"],
+            "tags": [f"{_wire.KEY_PREFIX}{key}", *tags],
+            **{name: data[name] for name in kept if data.get(name) is not None},
+        }
+        answer = self._sent(crn, body, key, deadline)
+        if isinstance(answer, JobInfo):
+            return answer
+        return _wire.job_info(
+            {**data, "created": None, "state": {"status": "Initializing"}, "status": None, **answer}, crn
+        )
+
+    def _sent(self, crn: str, body: Mapping[str, Any], key: str, deadline: Deadline) -> Mapping[str, Any] | JobInfo:
+        """What the service answers to a submission, or the job where it turns out to have arrived before."""
         for attempt in range(1, _SENDS + 1):
             try:
-                data = self._client.create_job(crn, body, deadline)
+                return self._client.create_job(crn, body, deadline)
             except TransportError as exc:
-                found = self._arrived(exc, request.key, crn, deadline)
+                found = self._arrived(exc, key, crn, deadline)
                 if found is not None:
                     return found
                 pause = _SEND_PAUSE_S * attempt
@@ -90,8 +126,6 @@ class Jobs:
                     raise
                 _log.info("%s; the job is not there: it is sent again in %g s", exc.what, pause)
                 time.sleep(pause)
-            else:
-                return self._accepted(data, request, crn)
         raise AssertionError("the last attempt returns or raises")
 
     def _accepted(self, data: Mapping[str, Any], request: JobRequest, crn: str) -> JobInfo:
@@ -104,13 +138,14 @@ class Jobs:
             )
         session = data.get("session_id")
         more = {name: data[name] for name in ("private", "calibration_id") if data.get(name) is not None}
+        more.update(_wire.composite_of(request.tags))
         return JobInfo(
             id=job_id,
             state=JobState.INITIALIZING,
             backend=request.backend.name,
             instance=crn,
             name=request.name,
-            tags=request.tags,
+            tags=_wire.users_tags(list(request.tags)),
             session_id=session if isinstance(session, str) else request.session_id,
             kind=request.kind,
             shots=getattr(request.pubs[0], "shots", None) if request.pubs else None,
@@ -452,7 +487,7 @@ def _fits(info: JobInfo, query: JobQuery) -> bool:
         and (query.name is None or info.name == query.name)
         and (query.backend is None or info.backend == query.backend)
         and (query.session_id is None or info.session_id == query.session_id)
-        and set(query.tags) <= set(info.tags)
+        and set(query.tags) <= {*info.tags, info.extra.get("composite_id")}
         and (query.created_after is None or info.created_at is None or info.created_at >= query.created_after)
         and (query.created_before is None or info.created_at is None or info.created_at <= query.created_before)
     )

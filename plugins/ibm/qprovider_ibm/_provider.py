@@ -19,10 +19,12 @@ from qprovider_ibm._errors import IBMApiError
 from qprovider_ibm._job_filters import as_moment, first_cursor, states_of
 from qprovider_ibm._provider_accounts import account_fields, account_of_channel, save_account, saved_accounts
 from qprovider_ibm._service import BackendService
+from qprovider_ibm._wire import COMPOSITE_PREFIX
 
 if TYPE_CHECKING:
     from qprovider_core._lists import BackendList, JobList
     from qprovider_ibm._backend import IBMBackend
+    from qprovider_ibm._composite_job import IBMCompositeJob
     from qprovider_ibm._connection import Connection
     from qprovider_ibm._job import IBMJob
 
@@ -365,12 +367,16 @@ class IBMProvider:
     def _crn(self, instance: str) -> str:
         return self._connection().directory.crn(instance, Deadline.after(config.timeout_s()))
 
-    def retrieve_job(self, job_id: str, instance: str | None = None) -> IBMJob:
-        """A job by its id, from whichever of the account's instances has it.
+    def retrieve_job(self, job_id: str, instance: str | None = None) -> IBMJob | IBMCompositeJob:
+        """A job by its id, from whichever of the account's instances has it; a composite job by its own id.
 
         Raises:
             UnknownJobError: None of them has it.
         """
+        if isinstance(job_id, str) and job_id.startswith(COMPOSITE_PREFIX):
+            from qprovider_ibm._composite_job import IBMCompositeJob  # late: needs Qiskit
+
+            return IBMCompositeJob.found(self.account, job_id, None if instance is None else self._crn(instance))
         return cast("IBMJob", self.account.retrieve_job(job_id, instance))
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from qprovider_core.records import BackendInfo
 if TYPE_CHECKING:
     from qprovider_core._lists import BackendList, JobList
     from qprovider_ibm._backend import IBMBackend
+    from qprovider_ibm._composite_job import IBMCompositeJob
     from qprovider_ibm._job import IBMJob
     from qprovider_ibm._provider import IBMProvider
 
@@ -28,11 +29,11 @@ class BackendService:
         """See `IBMProvider.jobs`."""
         return self._provider.jobs(*args, **query)
 
-    def job(self, job_id: str, instance: str | None = None) -> IBMJob:
+    def job(self, job_id: str, instance: str | None = None) -> IBMJob | IBMCompositeJob:
         """See `IBMProvider.retrieve_job`."""
         return self._provider.retrieve_job(job_id, instance)
 
-    def retrieve_job(self, job_id: str, instance: str | None = None) -> IBMJob:
+    def retrieve_job(self, job_id: str, instance: str | None = None) -> IBMJob | IBMCompositeJob:
         """See `IBMProvider.retrieve_job`."""
         return self._provider.retrieve_job(job_id, instance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,6 +27,10 @@ KEY_PREFIX: Final = "qprovider:"
 # Begins the key of what a primitive submitted, so that a new process gives its result as primitives do, too.
 PRIMITIVE_KEY: Final = "primitive-"
 NAME_PREFIX: Final = "name:"
+# A job that is one of several into which circuits were split says of which, and which of them it holds.
+COMPOSITE_PREFIX: Final = "ibm_composite_job_id_"
+PART_PREFIX: Final = "ibm_composite_job_part:"  # then index/number:first-last
+_OURS: Final = (KEY_PREFIX, NAME_PREFIX, COMPOSITE_PREFIX, PART_PREFIX)
 MOST_TAGS: Final = 8
 LONGEST_TAG: Final = 86
 RAN_TOO_LONG: Final = "1305"
@@ -140,6 +144,7 @@ def job_info(data: Mapping[str, Any], crn: str) -> JobInfo:
     extra = {name: data[name] for name in _MORE if data.get(name) is not None}
     if any(tag.startswith(f"{KEY_PREFIX}{PRIMITIVE_KEY}") for tag in tags):
         extra["primitive"] = True
+    extra.update(composite_of(tags))
     failed = standing is JobState.ERROR
     return JobInfo(
         id=data["id"],
@@ -199,8 +204,8 @@ def charged_s(data: Mapping[str, Any]) -> float | None:
 
 
 def users_tags(tags: list[str]) -> tuple[str, ...]:
-    """The tags without those that carry our key and the job's name."""
-    return tuple(tag for tag in tags if not tag.startswith((KEY_PREFIX, NAME_PREFIX)))
+    """The tags without those that carry our key, the job's name and its place in a composite job."""
+    return tuple(tag for tag in tags if not tag.startswith(_OURS))
 
 
 def named(tags: list[str]) -> str | None:
@@ -210,7 +215,18 @@ def named(tags: list[str]) -> str | None:
 
 def kept_tags(tags: list[str]) -> list[str]:
     """The tags that are ours to keep when the user replaces theirs."""
-    return [tag for tag in tags if tag.startswith((KEY_PREFIX, NAME_PREFIX))]
+    return [tag for tag in tags if tag.startswith(_OURS)]
+
+
+def composite_of(tags: Iterable[str]) -> dict[str, str]:
+    """The composite job that a job belongs to, and its part of it, where the tags tell."""
+    found = {}
+    for tag in tags:
+        if tag.startswith(COMPOSITE_PREFIX):
+            found["composite_id"] = tag
+        elif tag.startswith(PART_PREFIX):
+            found["composite_part"] = tag.removeprefix(PART_PREFIX)
+    return found
 
 
 def steps(metrics: Mapping[str, Any]) -> dict[str, datetime]:
