@@ -844,3 +844,37 @@ def test_one_job_that_cannot_be_read_hides_no_other(gateway, provider, simulator
     ):
         assert ids_of(other.jobs(job_tags=["alien"])) == [jobs[2].job_id(), jobs[0].job_id()]
     assert "one job of the list cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("level", "kept", "sent"),
+    [(2, "avg", "classified"), (1, "single", "kerneled"), (1, "avg", "avg_kerneled")],
+)
+def test_measurement_levels_become_measurement_types(simulator, emulator, bell, level, kept, sent):
+    emulator.fault("job_stuck", times=1)
+    job = simulator.run(bell, shots=1, meas_level=level, meas_return=kept)
+    assert told(job)["params"]["options"]["execution"]["meas_type"] == sent
+    job.cancel()
+
+
+def test_a_noise_model_goes_to_the_simulator(simulator):
+    aer = pytest.importorskip("qiskit_aer.noise")
+    noise = aer.NoiseModel()
+    noise.add_all_qubit_readout_error([[0.0, 1.0], [1.0, 0.0]])  # every outcome is turned round
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    job = simulator.run(circuit, shots=20, noise_model=noise)
+    assert told(job)["params"]["options"]["simulator"]["noise_model"]["__type__"] == "NoiseModel"
+    assert job.result().get_counts() == {"1": 20}
+
+
+def test_circuits_are_sent_as_qpy_that_the_service_reads(simulator, bell):
+    import base64
+    import zlib
+
+    document = told(simulator.run(bell, shots=1))
+    packed = document["params"]["pubs"][0][0]
+    assert packed["__type__"] == "QuantumCircuit"
+    data = zlib.decompress(base64.b64decode(packed["__value__"]))
+    assert data[:6] == b"QISKIT"
+    assert 13 <= data[6] <= 17
