@@ -9,17 +9,21 @@ PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.to
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo tutorial test check bench clean
 
 help:
-	@echo "make demo    list backends, choose one, run a circuit"
-	@echo "make test    run the tests"
-	@echo "make check   ruff, mypy and the tests with coverage"
-	@echo "make bench   run the benchmarks"
-	@echo "make clean   remove .venv and all that was built"
+	@echo "make demo      list backends of two vendors, choose, run a circuit"
+	@echo "make tutorial  IBM's tutorial of the retired provider, on an emulated service"
+	@echo "make test      run the tests"
+	@echo "make check     ruff, mypy and the tests with coverage"
+	@echo "make bench     run the benchmarks"
+	@echo "make clean     remove .venv and all that was built"
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
+
+tutorial: $(INSTALLED)
+	@$(BIN)/python examples/tutorial.py
 
 test: $(INSTALLED)
 	@$(PYTEST)
@@ -44,5 +48,5 @@ $(INSTALLED): $(PROJECTS) constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating .venv"; $(PYTHON) -m venv --clear .venv; }
 	@echo "Installing qprovider and what it needs into .venv"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[dev]' --editable plugins/ibm --editable plugins/local
+	  --editable '.[dev]' --editable 'plugins/ibm[emulator]' --editable plugins/local
 	@touch $@

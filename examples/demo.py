@@ -1,9 +1,15 @@
 """What qprovider does, in one minute and without an account: list, filter, choose, run, compare.
 
-Run it with ``make demo``, or with ``python examples/demo.py`` where qprovider is installed.
+Two vendors: simulators on this machine, and IBM Quantum, which is emulated here: its devices are made of published
+calibrations of real ones. Run it with ``make demo``, or with ``python examples/demo.py`` where qprovider and
+``qprovider-ibm[emulator]`` are installed.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+from emulated_account import emulated_account
 
 import qprovider_core as qp
 
@@ -11,40 +17,58 @@ CIRCUIT = Path(__file__).with_name("toffoli.qasm")
 SHOTS = 2000
 
 
-def bars(counts: dict[str, int], ideal: dict[str, int]) -> None:
-    """A histogram of the outcomes, each beside its ideal share."""
-    print(f"{'bits':>6}  {'share':>6}  {'ideal':>6}")
-    for bits in sorted({*counts, *ideal}, key=lambda bits: -counts.get(bits, 0)):
-        share, wanted = counts.get(bits, 0) / SHOTS, ideal.get(bits, 0) / SHOTS
-        print(f"{bits:>6}  {share:6.1%}  {wanted:6.1%}  {'█' * round(40 * share)}")
+def told(value: float | None, form: str = "") -> str:
+    """A value, or a dash where it is not reported."""
+    return "–" if value is None else format(value, form)
 
 
-print("All backends of all installed plugins\n")
-everything = qp.list_backends()
-print(everything)
+def table(backends: Iterable[Any]) -> None:
+    """Backends in 80 columns; ``print(backends)`` shows more of them."""
+    print(f"  {'backend':<41}{'qubits':>6}  {'waiting':>7}  {'2q error':>8}  kind")
+    for info in backends:
+        error = info.median_two_qubit_error
+        kind = "device" if not info.simulator else "noisy twin" if info.noisy else "simulator"
+        cells = f"{told(info.num_qubits):>6}  {told(info.pending_jobs):>7}  {told(error, '.2%'):>8}"
+        print(f"  {info.full_name:<41}{cells}  {kind}")
 
-print("\nNoisy devices with at least 3 qubits and a two-qubit error below 2 %\n")
-query = "noisy and num_qubits >= 3 and operational and median_two_qubit_error < 0.02"
-fitting = qp.backends(where=query)
-print(fitting)
 
-backend = qp.least_busy(fitting)
-queue = backend.status().pending_jobs
-print(f"\nThe least busy of these {len(fitting)} is {backend.full_name}: {queue} jobs wait there.")
+def compare(columns: dict[str, dict[str, int]]) -> None:
+    """The share of each outcome, one column a backend."""
+    print(f"  {'bits':>4}" + "".join(f"  {name:>20}" for name in columns))
+    outcomes = {bits for counts in columns.values() for bits in counts}
+    for bits in sorted(outcomes, key=lambda bits: [-counts.get(bits, 0) for counts in columns.values()]):
+        shares = "".join(f"  {counts.get(bits, 0) / SHOTS:>20.1%}" for counts in columns.values())
+        print(f"  {bits:>4}{shares}")
 
-from qiskit import QuantumCircuit  # noqa: E402  only now: listing backends does not need Qiskit
 
-circuit = QuantumCircuit.from_qasm_file(str(CIRCUIT))
-compiled = backend.transpile(circuit, optimization_level=2, seed_transpiler=7)
-two_qubit_gates = compiled.num_nonlocal_gates()
-print(f"\n{CIRCUIT.name}: {circuit.num_qubits} qubits, {two_qubit_gates} two-qubit gates once transpiled.")
+def main() -> None:
+    everything = qp.list_backends()
+    print(f"All {len(everything)} backends of both accounts, in one list\n")
+    table(everything)
 
-ideal_backend = qp.get_backend("local:aer_simulator")
-ideal_job = ideal_backend.run(ideal_backend.transpile(circuit), shots=SHOTS)
-job = backend.run(compiled, shots=SHOTS, job_tags=["demo"])
-print(f"Running {SHOTS} shots as job {job.job_id()} …\n")
+    query = "operational and num_qubits >= 3 and median_two_qubit_error < 0.01"
+    fitting = qp.backends(where=query)
+    print(f"\n{len(fitting)} of them satisfy\n  {query}\n")
 
-ideal, counts = ideal_job.result().get_counts(), job.result().get_counts()
-bars(counts, ideal)
-distance = sum(abs(counts.get(bits, 0) - ideal.get(bits, 0)) for bits in {*counts, *ideal}) / (2 * SHOTS)
-print(f"\n{1 - distance:.1%} of the shots agree with the ideal; the noise of {backend.name} moved the rest.")
+    backend = qp.least_busy(fitting)
+    device = qp.least_busy(where=f"{query} and not simulator")
+    for chosen, words in ((backend, "Least busy of all"), (device, "Least busy device")):
+        print(f"  {words}: {chosen.full_name}, {chosen.info.pending_jobs} jobs wait there")
+
+    from qiskit import QuantumCircuit  # only now: listing backends does not need Qiskit
+
+    circuit = QuantumCircuit.from_qasm_file(str(CIRCUIT))
+    print(f"\n{CIRCUIT.name}: the same {SHOTS} shots on each, and on an ideal simulator\n")
+    jobs = {}
+    for chosen in (qp.get_backend("local:aer_simulator"), backend, device):
+        compiled = chosen.transpile(circuit, optimization_level=2, seed_transpiler=7)
+        jobs[chosen.full_name] = chosen.run(compiled, shots=SHOTS, job_tags=["demo"])
+    counts = {name: job.result().get_counts() for name, job in jobs.items()}
+    compare({name.replace("local:aer_simulator", "ideal"): found for name, found in counts.items()})
+
+    print("\nIBM Quantum is emulated here. With a key of your own: qprovider accounts add ibm")
+
+
+if __name__ == "__main__":
+    with emulated_account(key_in_environment=True):
+        main()
