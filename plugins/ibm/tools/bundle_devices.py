@@ -46,6 +46,7 @@ def summary(configuration: dict[str, Any], properties: dict[str, Any]) -> dict[s
         "name": configuration["backend_name"],
         "version": configuration["backend_version"],
         "qubits": configuration["n_qubits"],
+        "physical_qubits": physical_qubits(configuration),
         "max_shots": configuration["max_shots"],
         "rep_delay_range": configuration["rep_delay_range"],
         "default_rep_delay": configuration["default_rep_delay"],
@@ -53,6 +54,13 @@ def summary(configuration: dict[str, Any], properties: dict[str, Any]) -> dict[s
         "processor_type": configuration.get("processor_type"),
         "performance_metrics": metrics(properties),
     }
+
+
+def physical_qubits(configuration: dict[str, Any]) -> int:
+    """Qubits and tunable couplers, which are qubits of their own on the chip; older families couple without them."""
+    tunable = (configuration.get("processor_type") or {}).get("family") in ("Heron", "Nighthawk")
+    pairs = {tuple(sorted(pair)) for pair in configuration["coupling_map"]} if tunable else set()
+    return int(configuration["n_qubits"]) + len(pairs)
 
 
 def metrics(properties: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ Addresses below the base: IAM ``/identity/token``, search ``/v3/resources/search
 
 The control API lies under ``/_emulator/`` and needs no token:
 
-    GET    /_emulator/requests   {"count", "requests": [{"method", "path", "query", "status", "client", "encoding"}]}
+    GET    /_emulator/requests   {"count", "requests": [{"method", "path", "query", "status", "crn", "client",
+                                 "encoding"}]}
     DELETE /_emulator/requests   forget them
     POST   /_emulator/faults     {"kind": KIND, ...settings}; arms a fault
     GET    /_emulator/faults     {"faults": [...], "kinds": {...}}

@@ -93,6 +93,7 @@ class Device:
             "status": {"name": self.status, "reason": self.reason},
             "is_simulator": self.simulator,
             "qubits": self.summary["qubits"],
+            "physical_qubits": self.summary["physical_qubits"],
             "clops": self.summary["clops"],
             "processor_type": self.summary["processor_type"],
             "queue_length": queue,
@@ -150,6 +151,7 @@ def _simulator_summary() -> dict[str, Any]:
     return {
         "version": document["backend_version"],
         "qubits": document["n_qubits"],
+        "physical_qubits": None,
         "max_shots": document["max_shots"],
         "rep_delay_range": None,
         "default_rep_delay": None,

@@ -110,6 +110,7 @@ class _Around:
             "path": request.path,
             "query": request.query_string,
             "status": None,
+            "crn": request.headers.get("Service-CRN"),
             "client": request.headers.get("X-Qx-Client-Application", ""),
             "encoding": request.headers.get("Accept-Encoding", ""),
         }

@@ -253,6 +253,7 @@ def test_the_log_of_requests_holds_no_secret(api):
         "path": "/api/v1/backends",
         "query": "fields=wait_time_seconds",
         "status": 200,
+        "crn": api.crn,
         "client": "me",
         "encoding": "gzip, deflate",
     }
