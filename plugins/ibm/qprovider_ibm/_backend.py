@@ -228,14 +228,15 @@ class IBMBackend(Backend):
         run_input = circuits if run_input is None else run_input
         if run_input is None:
             raise InvalidInputError("There is nothing to run.", hint="Pass a circuit, or a list of them.")
+        size = None if max_circuits_per_job is None else check_size(max_circuits_per_job)
         refuse_pulses(run_input)
         check_given_tags(self._option("job_tags", job_tags))
         given = checked_run_options({**self._set_options(), **options}, self.configuration())
         request = self._checked_request(run_input, shots, memory, job_tags, name, parameter_binds, given)
-        if max_circuits_per_job is not None and len(request.pubs) > check_size(max_circuits_per_job):
+        if size is not None and len(request.pubs) > size:
             check_tags(request.tags, request.name)
             check_pubs(request.pubs, request.options, simulator=bool(self.simulator))
-            return IBMCompositeJob.submitted(self, request, max_circuits_per_job)
+            return IBMCompositeJob.submitted(self, request, size)
         return cast(IBMJob, self._submit(request))
 
     def _submit(self, request: JobRequest) -> Job:

@@ -303,7 +303,7 @@ def _at_exit() -> None:
     """What was asked to be run is sent before the interpreter ends."""
     left = [sending for sending in _running if not sending.done]
     if left:
-        _log.warning("parts of %d composite jobs are still being submitted; Ctrl-C leaves them out", len(left))
+        _log.warning("jobs of a composite job are still being submitted; Ctrl-C leaves out those that were not yet")
     for sending in left:
         sending.wait()
 
