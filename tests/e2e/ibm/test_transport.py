@@ -152,9 +152,7 @@ def test_a_server_that_drips_costs_no_more_than_the_deadline(serve):
     thread.start()
     started = time.monotonic()
     with pytest.raises(DeadlineError):
-        Transport().send(
-            "GET", f"http://127.0.0.1:{listener.getsockname()[1]}/x", deadline=soon(1.0), place="the test"
-        )
+        Transport().send("GET", f"http://127.0.0.1:{listener.getsockname()[1]}/x", deadline=soon(1.0), place="the test")
     assert time.monotonic() - started < 8
     listener.close()
     thread.join(10)
@@ -250,9 +248,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     file = tmp_path / "cert.pem"
@@ -268,9 +264,7 @@ def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 def test_certificates_are_checked_on_every_call_the_login_included(serve, certificate, monkeypatch):
     monkeypatch.setattr("qprovider_ibm._http._BACKOFF_S", (0.0,))
     context, file = certificate
-    server = serve(
-        lambda method, path, *_: token_answer() if "token" in path else ok({"devices": []}), context=context
-    )
+    server = serve(lambda method, path, *_: token_answer() if "token" in path else ok({"devices": []}), context=context)
     endpoints = {"iam": server.base, "api": f"{server.base}/api/v1"}
     with pytest.raises(TransportError, match="certificate of 127.0.0.1:.* is not trusted"):
         IBMProvider(KEY, instance=CRN, endpoints=endpoints)
@@ -347,9 +341,11 @@ def test_a_rejected_token_is_exchanged_once_and_the_key_is_never_sent_in_its_pla
 
 def test_a_service_that_rejects_every_token_is_asked_twice(serve):
     server = serve(
-        lambda method, path, *_: token_answer()
-        if path == "/identity/token"
-        else ok({"errors": [{"code": 1201, "message": "Invalid credentials.", "solution": "Check."}]}, status=401)
+        lambda method, path, *_: (
+            token_answer()
+            if path == "/identity/token"
+            else ok({"errors": [{"code": 1201, "message": "Invalid credentials.", "solution": "Check."}]}, status=401)
+        )
     )
     with pytest.raises(AuthenticationError, match="Invalid credentials") as caught:
         IBMProvider(KEY, instance=CRN, endpoints={"iam": server.base, "api": f"{server.base}/api/v1"})
