@@ -7,12 +7,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from qprovider_ibm._credentials import IBMCredentials
+from qprovider_ibm.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 SECRET = "users-own-key-0123456789"
 
 
@@ -141,6 +146,56 @@ def test_the_demo_shows_two_vendors_in_one_list_and_runs_on_both(run: Callable[[
     shares = re.search(r"^ +111 +100\.0% +([\d.]+)% +([\d.]+)%$", printed, re.MULTILINE)
     assert shares
     assert all(80 < float(share) < 100 for share in shares.groups())
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    excerpt = readme.partition("From `make demo`:\n\n```text\n")[2].partition("```")[0]
+    told, _, shown = excerpt.partition("  bits")
+    missing = [line for line in told.splitlines() if line.strip("… ") and line not in printed.splitlines()]
+    assert missing == []
+    assert f"  bits{shown.splitlines()[0]}" in printed.splitlines()
+
+
+@pytest.fixture
+def emulator(home: Path) -> Iterator[Emulator]:
+    with Emulator() as emulator:
+        yield emulator
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_page_of_the_plugin_runs_as_it_stands(emulator: Emulator, tmp_path: Path) -> None:
+    *program, test = blocks(ROOT / "plugins" / "ibm" / "README.md")
+    code = "\n".join(program).replace("<IBM Cloud API key>", emulator.api_key)
+    (tmp_path / "program.py").write_text(code)
+    (tmp_path / "test_mine.py").write_text(test)
+    environment = {"HOME": str(tmp_path), "QPROVIDER_CONFIG_DIR": str(tmp_path / "new"), "PATH": os.environ["PATH"]}
+    for arguments in (["program.py"], ["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]):
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            env={**environment, **emulator.environment()},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert ended.stderr == ""
+    assert (tmp_path / "new" / "accounts.json").exists()
+
+
+def test_the_pages_name_variables_and_fields_that_exist() -> None:
+    page = (ROOT / "plugins" / "ibm" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?) \|.*\| (.+?) \|$", page, re.MULTILINE)
+    fields = {field.name: field for field in attrs.fields(IBMCredentials)}
+    named = {name for cell, _ in rows for name in re.findall(r"`(\w+)`", cell)}
+    assert named == fields.keys() - {"endpoints"}
+    for cell, variables in rows:
+        (first, *_) = re.findall(r"`(\w+)`", cell)
+        own = f"QPROVIDER_IBM_{first}".upper()
+        known = [own, *fields[first].metadata["env"]] if "env" in fields[first].metadata else [own]
+        assert re.findall(r"`(\w+)`", variables) == known
 
 
 @pytest.mark.parametrize("name", ["demo.py", "tutorial.py"])
