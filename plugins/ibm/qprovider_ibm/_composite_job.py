@@ -13,6 +13,7 @@ import attrs
 from qprovider_core import config
 from qprovider_core._job import Job, make_job, newer
 from qprovider_core.errors import (
+    DeadlineError,
     InvalidInputError,
     JobCancelledError,
     JobError,
@@ -360,7 +361,10 @@ class IBMCompositeJob(Job):
         self.wait_for_final_state(timeout)
         left = None if timeout is None else max(timeout - (time.monotonic() - started), 0.0)
         if partial and self.info.state is not JobState.DONE:
-            return self._joined(left)
+            try:
+                return self._joined(left)
+            except DeadlineError as exc:
+                raise self._late(timeout) from exc
         return super().result(left)
 
     def _fetch_result(self, timeout: float) -> Any:
@@ -376,7 +380,7 @@ class IBMCompositeJob(Job):
         )
 
     def _joined(self, timeout: float | None) -> IBMResult:
-        deadline = Deadline.after(timeout or _FETCH_S)
+        deadline = Deadline.after(_FETCH_S if timeout is None else timeout)
         return joined(self.info, self._parts, self._handle, deadline)
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ import attrs
 
 from qprovider_core._job import make_job
 from qprovider_core._monitor import WORDS
-from qprovider_core.errors import InvalidInputError, QProviderError, TransportError
+from qprovider_core.errors import InvalidInputError, QProviderError, TransportError, failure_text
 from qprovider_core.records import Deadline, JobInfo, JobQuery, JobRef, JobRequest, JobState, JobUsage
 from qprovider_core.secret import get_logger
 from qprovider_ibm import _wire
@@ -261,9 +261,9 @@ class Sending:
                 try:
                     part.job = self._send(part)
                     part.error = None
-                except QProviderError as exc:
-                    _log.warning("%s could not be submitted: %s", part.circuits, exc.what)
-                    part.error = exc
+                except Exception as exc:  # noqa: BLE001  whatever it is, the other parts are sent, and it is reported
+                    part.error = exc if isinstance(exc, QProviderError) else QProviderError(failure_text(exc))
+                    _log.warning("%s could not be submitted: %s", part.circuits, part.error.what)
         finally:
             self._done.set()
 

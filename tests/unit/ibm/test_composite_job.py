@@ -20,10 +20,12 @@ from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit.providers import JobStatus, JobV1
 
+from qprovider_core._job import make_job
 from qprovider_core.errors import (
     InvalidInputError,
     JobCancelledError,
     JobFailedError,
+    JobTimeoutError,
     TransportError,
     UnknownJobError,
     UnsupportedError,
@@ -31,6 +33,7 @@ from qprovider_core.errors import (
 from qprovider_core.records import Deadline, JobInfo, JobState
 from qprovider_ibm import IBMCompositeJob, IBMProvider, job_monitor
 from qprovider_ibm import _composite_job as module
+from qprovider_ibm import _composite_parts as parts_module
 from qprovider_ibm._composite_parts import Part, parts_of
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm.emulator import Emulator
@@ -426,6 +429,33 @@ print(backend.run([circuit] * 3, shots=5, max_circuits_per_job=1).job_id())
     found = backend.provider.retrieve_job(ended.stdout.strip())
     assert len(found.sub_jobs()) == 3
     assert counts_of(found.result(30)) == [{"0": 5}] * 3
+
+
+def test_a_fault_of_our_own_loses_no_other_job(backend, monkeypatch):
+    def broken(account: Any, told: JobInfo, **more: Any) -> Any:
+        if told.extra["composite_part"].startswith("1/"):
+            raise ZeroDivisionError("oops")
+        return make_job(account, told, **more)
+
+    monkeypatch.setattr(parts_module, "make_job", broken)
+    job = backend.run(NUMBERS, shots=20, max_circuits_per_job=5)
+    job.wait_for_final_state(30)
+    assert job.error_message() == "Circuits 5-9: it could not be submitted: ZeroDivisionError: oops"
+    assert counts_of_done(job.result(partial=True)) == [*EXPECTED[:5], *EXPECTED[10:]]
+
+
+def test_a_timeout_holds_and_the_jobs_go_on(backend, emulator):
+    emulator.fault("job_stuck", times=1)
+    job = backend.run(NUMBERS[:4], shots=5, max_circuits_per_job=2)
+    started = time.monotonic()
+    with pytest.raises(JobTimeoutError, match="It goes on"):
+        job.result(0.3, partial=True)
+    assert time.monotonic() - started < 2
+    assert job.block_for_submit(10)
+    job.cancel()
+    job.wait_for_final_state(10)
+    with pytest.raises(JobTimeoutError):
+        job.result(0, partial=True)
 
 
 def test_the_thread_ends_with_its_work(backend):
