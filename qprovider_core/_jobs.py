@@ -50,9 +50,10 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
             page = account.ask("qprovider_list_jobs", query=wanted)
             if page is None:
                 break
+            before = len(found)
             for info in page.jobs:  # a job created between two pages shifts them: keep the first of each id
                 found.setdefault(info.id, info)
-            if page.cursor is None or not page.jobs or (limit is not None and len(found) >= limit):
+            if page.cursor is None or len(found) == before or (limit is not None and len(found) >= limit):
                 break
             if page.cursor in seen:
                 raise PluginError(

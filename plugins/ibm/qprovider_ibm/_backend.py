@@ -30,9 +30,9 @@ from qprovider_ibm._composite_job import IBMCompositeJob
 from qprovider_ibm._composite_parts import check_size, check_tags
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm._job_filters import as_moment
-from qprovider_ibm._jobs import check_given_tags
 from qprovider_ibm._limits import JobLimit
 from qprovider_ibm._run_options import checked_run_options
+from qprovider_ibm._tags import check_given_tags
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account

@@ -22,9 +22,9 @@ from qprovider_core.records import (
     SamplePub,
 )
 from qprovider_ibm import _wire
-from qprovider_ibm._jobs import check_given_tags
 from qprovider_ibm._params import circuits_of, inputs_of, merged_pubs, options_of
 from qprovider_ibm._results import IBMResult, primitive_result
+from qprovider_ibm._tags import check_given_tags
 
 if TYPE_CHECKING:
     from qiskit.primitives import PrimitiveResult

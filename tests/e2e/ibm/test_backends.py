@@ -272,20 +272,21 @@ def test_looking_for_an_attribute_and_showing_a_backend_send_nothing(provider, e
 
 
 def test_physical_qubits_come_with_the_list(gateway, emulator):
-    def with_couplers(method: str, path: str, answer: Any) -> Any:
+    def without(method: str, path: str, answer: Any) -> Any:
         status, headers, body = answer
         if path.partition("?")[0] != "/api/v1/backends":
             return answer
         document = json.loads(body)
-        document["devices"][0]["physical_qubits"] = 9
+        del document["devices"][0]["physical_qubits"]
         return status, headers, json.dumps(document).encode()
 
-    server = gateway(with_couplers)
+    server = gateway(without)
     places = {**emulator.endpoints(), "api": f"{server.base}/api/v1"}
     with IBMProvider(emulator.api_key, instance=emulator.instances["premium-eu"], endpoints=places) as provider:
-        belem, hanoi = provider.backends()[:2]
-    assert (belem.num_qubits, belem.physical_qubits) == (5, 9)
-    assert hanoi.physical_qubits is None
+        found = {backend.name: backend for backend in provider.backends()}
+    assert found["ibmq_belem"].physical_qubits is None
+    # The qubits, and the tunable couplers between them.
+    assert (found["ibm_torino"].num_qubits, found["ibm_torino"].physical_qubits) == (133, 283)
 
 
 def test_status_is_asked_for_each_time(torino, emulator):

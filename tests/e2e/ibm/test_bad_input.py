@@ -593,7 +593,7 @@ def _failing_run(emulator: Emulator) -> tuple[list[str], list[BaseException]]:
 
 def test_no_output_of_a_failing_run_shows_a_secret(emulator, capfd, caplog, monkeypatch):
     monkeypatch.setattr("qprovider_ibm._http._BACKOFF_S", (0.0,))
-    monkeypatch.setattr("qprovider_ibm._jobs._SEND_PAUSE_S", 0.0)
+    monkeypatch.setattr("qprovider_ibm._submission._SEND_PAUSE_S", 0.0)
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     caplog.set_level(logging.DEBUG)
     shown, raised = _failing_run(emulator)
