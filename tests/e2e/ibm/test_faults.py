@@ -1,0 +1,327 @@
+"""What users see when the service misbehaves, what it costs, and that nothing is lost or sent twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+import qprovider_core as qp
+from qprovider_core.errors import (
+    DeadlineError,
+    JobFailedError,
+    JobTimeoutError,
+    QProviderError,
+    ResponseError,
+    TransportError,
+)
+from qprovider_core.records import JobState
+from qprovider_ibm import IBMProvider
+
+JOBS = "/api/v1/jobs"
+
+
+def sent(emulator: Any, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
+    """The requests that the service received."""
+    return [
+        one
+        for one in emulator.requests()
+        if method in (None, one["method"]) and path in (None, one["path"]) and one["path"] != "/identity/token"
+    ]
+
+
+@pytest.fixture
+def simulator(provider: IBMProvider, emulator: Any) -> Any:
+    backend = provider.get_backend("ibmq_qasm_simulator")
+    _ = backend.target  # what is fetched before a submission has been
+    emulator.clear_requests()
+    return backend
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qprovider_ibm._submission._SEND_PAUSE_S", 0.01)
+    monkeypatch.setattr("qprovider_ibm._http._BACKOFF_S", (0.0, 0.01))
+
+
+# ------------------------------------------------------------------------------------------------- latency
+
+
+def test_latency_is_paid_once_a_request(provider, emulator):
+    emulator.fault("latency", seconds=0.3)
+    started = time.monotonic()
+    assert len(provider.backends(min_num_qubits=5, simulator=False)) == 5
+    assert 0.3 <= time.monotonic() - started < 2.5  # one request, whatever the machine does beside
+
+
+def test_a_slow_service_costs_the_query_no_more_than_its_deadline_and_the_others_nothing(emulator, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_IBM_TOKEN", emulator.api_key)
+    qp.list_backends(provider="ibm")  # signed in
+    emulator.fault("latency", seconds=20)
+    started = time.monotonic()
+    found = qp.list_backends(timeout=1.0)
+    assert time.monotonic() - started < 5
+    assert {info.provider for info in found} == {"local"}
+    assert [error.provider for error in found.errors] == ["ibm"]
+
+
+def test_a_slow_backend_costs_its_own_row(provider, emulator):
+    emulator.fault("slow_backend", backend="ibm_hanoi", seconds=20)
+    found = provider.backends(basis_gates="cx", timeout=3.0)
+    assert "ibmq_belem" in [backend.name for backend in found]
+    assert [one.name for one in found.rejected if "did not come in time" in one.reason] == ["ibm:ibm_hanoi"]
+
+
+# -------------------------------------------------------------------------------------------------- tokens
+
+
+def test_tokens_that_expire_at_any_moment_are_renewed_unseen(provider, emulator, simulator, bell):
+    emulator.fault("expire_tokens")
+    assert provider.backends()
+    emulator.fault("expire_tokens")
+    job = simulator.run(bell, shots=100)
+    emulator.fault("expire_tokens")
+    assert sum(job.result().get_counts().values()) == 100
+    emulator.fault("expire_tokens")
+    assert provider.retrieve_job(job.job_id()).done()
+    accepted = [one for one in sent(emulator, "POST", JOBS) if one["status"] == 200]
+    assert len(accepted) == 1
+
+
+def test_twenty_threads_over_an_expiring_token_share_each_exchange(provider, emulator):
+    emulator.fault("expire_tokens")
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(3):
+                assert len(provider.backends()) == 6
+        except BaseException as exc:
+            problems.append(exc)
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    exchanges = [one for one in emulator.requests() if one["path"] == "/identity/token"]
+    assert len(exchanges) == 1
+
+
+# ----------------------------------------------------------------------------------------- limits, 5xx, lists
+
+
+def test_a_limit_of_the_rate_is_waited_out_on_lists_and_on_submissions(provider, emulator, simulator, bell):
+    emulator.fault("rate_limit", retry_after=1, times=1, path="/api/v1/backends")
+    emulator.fault("rate_limit", retry_after=1, times=1, path=JOBS, method="POST")
+    started = time.monotonic()
+    assert provider.backends()
+    job = simulator.run(bell)
+    assert time.monotonic() - started >= 2.0
+    assert [one["status"] for one in sent(emulator, "POST", JOBS)] == [429, 200]
+    assert job.result().get_counts()
+
+
+def test_a_limit_that_takes_longer_than_the_user_waits_is_told(provider, emulator):
+    emulator.fault("rate_limit", retry_after=3600, path="/api/v1/backends")
+    with pytest.raises(TransportError, match="code 1202") as caught:
+        provider.backends(timeout=2.0)
+    assert caught.value.status == 429
+    assert caught.value.retry_after_s == 3600
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("body", ["json", "html", "empty"])
+def test_a_broken_answer_is_asked_for_again_and_in_the_end_named(provider, emulator, body):
+    emulator.fault("status", status=503, body=body, times=2, path="/api/v1/backends")
+    assert len(provider.backends()) == 6
+    emulator.clear_requests()
+    emulator.fault("status", status=502, body=body, path="/api/v1/backends")
+    with pytest.raises(TransportError, match="502|Service Unavailable|Bad Gateway|HTML|code") as caught:
+        provider.backends()
+    assert caught.value.status == 502
+    assert "<html" not in str(caught.value)
+    assert len(sent(emulator, "GET", "/api/v1/backends")) <= 12  # two calls of at most six
+
+
+def test_a_body_cut_in_half_is_asked_for_again(provider, emulator):
+    emulator.fault("cut_body", times=1, path="/api/v1/backends")
+    assert len(provider.backends()) == 6
+
+
+def test_a_connection_dropped_on_a_list_is_tried_again(provider, emulator):
+    emulator.fault("drop_before", times=1, path="/api/v1/backends")
+    emulator.fault("drop_after", times=1, path="/api/v1/backends")
+    assert len(provider.backends()) == 6
+
+
+# ------------------------------------------------------------------------------------------- submissions
+
+
+@pytest.mark.parametrize("body", ["json", "html", "empty"])
+def test_a_submission_that_was_refused_with_500_is_sent_again_after_a_look(simulator, emulator, bell, body):
+    emulator.fault("status", status=500, body=body, times=1, path=JOBS, method="POST")
+    job = simulator.run(bell, shots=10)
+    assert sum(job.result().get_counts().values()) == 10
+    calls = [(one["method"], one["status"]) for one in sent(emulator, path=JOBS)]
+    assert calls == [("POST", 500), ("GET", 200), ("POST", 200)]  # the look for the job's key stands between
+
+
+def test_a_submission_that_fails_for_ever_is_an_error_and_no_job(provider, simulator, emulator, bell):
+    before = len(provider.jobs(limit=None))
+    emulator.fault("status", status=503, path=JOBS, method="POST")
+    with pytest.raises(TransportError) as caught:
+        simulator.run(bell)
+    assert caught.value.status == 503
+    assert len(sent(emulator, "POST", JOBS)) == 3
+    assert len(provider.jobs(limit=None)) == before
+
+
+def test_a_job_whose_answer_was_lost_is_found_and_runs_once(provider, simulator, emulator, bell):
+    before = len(provider.jobs(limit=None))
+    emulator.clear_requests()
+    emulator.fault("drop_after", times=1, path=JOBS, method="POST")
+    job = simulator.run(bell, shots=10, job_tags=["lost"], name="precious")
+    assert sum(job.result().get_counts().values()) == 10
+    assert (job.tags(), job.name(), job.instance) == (["lost"], "precious", simulator.instance)
+    assert len(sent(emulator, "POST", JOBS)) == 1
+    assert len(provider.jobs(limit=None)) == before + 1
+
+
+def test_a_submission_that_broke_before_it_arrived_is_not_sent_again_blindly(provider, simulator, emulator, bell):
+    before = len(provider.jobs(limit=None))
+    emulator.clear_requests()
+    emulator.fault("drop_before", times=1, path=JOBS, method="POST")
+    with pytest.raises(TransportError, match="may have arrived") as caught:
+        simulator.run(bell)
+    assert caught.value.retryable is False
+    assert "its tag is qprovider:" in str(caught.value)
+    assert len(sent(emulator, "POST", JOBS)) == 1
+    assert len(provider.jobs(limit=None)) == before
+
+
+def test_a_look_up_that_fails_too_is_told(simulator, emulator, bell):
+    emulator.fault("drop_after", times=1, path=JOBS, method="POST")
+    emulator.fault("status", status=500, path=JOBS, method="GET")
+    with pytest.raises(TransportError, match="Whether the job arrived is not known") as caught:
+        simulator.run(bell)
+    assert caught.value.retryable is False
+    assert len(sent(emulator, "POST", JOBS)) == 1
+
+
+# --------------------------------------------------------------------------------------- one bad backend
+
+
+@pytest.mark.parametrize("how", ["bad_json", "missing_fields", "wrong_types", "html", "empty", "not_found"])
+def test_a_corrupt_configuration_costs_that_backend_only(provider, emulator, how):
+    emulator.fault("corrupt_configuration", backend="ibm_hanoi", how=how)
+    names = [backend.name for backend in provider.backends(where="n_registers >= 0 or num_qubits > 0")]
+    assert len(names) == 6  # the list itself does not need it
+    found = provider.backends(basis_gates="rz")
+    assert {"ibmq_belem", "ibm_sherbrooke"} <= {backend.name for backend in found}
+    if how not in ("missing_fields",):  # then what is left may be enough to say which gates there are
+        assert "ibm:ibm_hanoi" in [one.name for one in found.rejected]
+        with pytest.raises(QProviderError):
+            provider.get_backend("ibm_hanoi")
+
+
+@pytest.mark.parametrize("how", ["bad_json", "wrong_types", "html"])
+def test_a_corrupt_calibration_is_a_clear_error_of_that_backend(provider, emulator, how):
+    emulator.fault("corrupt_properties", backend="ibm_hanoi", how=how)
+    backend = provider.get_backend("ibm_hanoi")
+    with pytest.raises(ResponseError):
+        _ = backend.target
+    assert provider.get_backend("ibmq_belem").target.num_qubits == 5
+    emulator.clear_faults()
+    assert backend.target.num_qubits == 27  # the failure is not kept
+
+
+def test_one_instance_that_is_down_is_named_beside_the_backends_of_the_other(emulator, gateway):
+    premium = emulator.instances["premium-eu"]
+    seen: list[str] = []
+
+    def one_down(method: str, path: str, answer: Any) -> Any:
+        if path.startswith("/api/v1/backends"):
+            seen.append(path)
+            if len(seen) == 1:
+                return 400, {}, b'{"errors": [{"code": 1000, "message": "This instance is being moved."}]}'
+        return answer
+
+    server = gateway(one_down)
+    places = {**emulator.endpoints(), "api": f"{server.base}/api/v1"}
+    with IBMProvider(emulator.api_key, endpoints=places) as provider:
+        found = provider.backends()
+    assert len(found) == 6
+    assert len({backend.instance for backend in found}) == 1
+    assert len(found.errors) == 1
+    assert "This instance is being moved" in found.errors[0].reason
+    assert premium in emulator.instances.values()
+
+
+# ------------------------------------------------------------------------------------------------- jobs
+
+
+def test_a_crashed_worker_is_a_failed_job_and_the_next_one_runs(simulator, emulator, bell):
+    emulator.fault("job_crashes", times=1)
+    with pytest.raises(JobFailedError) as caught:
+        simulator.run(bell).result(timeout=60)
+    assert caught.value.code == "9999"
+    assert simulator.run(bell).result(timeout=60).get_counts()
+
+
+def test_a_wait_holds_its_timeout_while_the_service_stalls_or_is_gone(simulator, emulator, bell):
+    emulator.fault("job_stuck", times=1)
+    job = simulator.run(bell)
+    for kind, settings in (("latency", {"seconds": 30}), ("drop_before", {}), ("status", {"status": 503})):
+        emulator.clear_faults()
+        emulator.fault(kind, path="/api/v1/jobs/*", **settings)
+        started = time.monotonic()
+        with pytest.raises(JobTimeoutError) as caught:
+            job.wait_for_final_state(timeout=1.0)
+        assert time.monotonic() - started < 6
+        assert caught.value.job is job
+    emulator.clear_faults()
+    assert job.cancel()
+
+
+def test_a_wait_survives_a_service_that_comes_back(simulator, emulator, bell):
+    job = simulator.run(bell)
+    emulator.fault("status", status=503, times=8, path="/api/v1/jobs/*")
+    assert job.result(timeout=60).get_counts()
+
+
+def test_an_unknown_status_word_ends_no_wait(simulator, emulator, bell):
+    emulator.fault("job_status", status="Pondering", times=1)
+    job = simulator.run(bell)
+    with pytest.raises(JobTimeoutError):
+        job.wait_for_final_state(timeout=1.0)
+    assert job.state().state is JobState.UNKNOWN
+    assert job.state().text == "Pondering"
+    assert not job.in_final_state()
+
+
+def test_a_process_with_calls_outstanding_exits_at_once(emulator):
+    emulator.fault("latency", seconds=60, path="/api/v1/backends")
+    code = f"""
+import threading, time
+from qprovider_ibm import IBMProvider
+provider = IBMProvider({emulator.api_key!r})
+threading.Thread(target=provider.backends, daemon=True).start()
+time.sleep(0.3)
+print("leaving", flush=True)
+"""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout == "leaving\n"
+    assert time.monotonic() - started < 25
+
+
+def test_a_deadline_abandons_the_call_and_says_so(provider, emulator):
+    emulator.fault("latency", seconds=10, path="/api/v1/backends")
+    with pytest.raises(DeadlineError):
+        provider.account.ask("qprovider_list_backends", timeout=0.3)
