@@ -95,7 +95,7 @@ class TokenSource:
             raise refusal.put_on(error)
         data = answer.json()
         text = data.get("access_token") if isinstance(data, dict) else None
-        if not isinstance(text, str) or not text.isascii() or not text.isprintable() or not text:
+        if not isinstance(text, str) or not text.isascii() or not text.isprintable() or not text or " " in text:
             raise ResponseError("The token exchange gave no token.", path="access_token")
         life = data.get("expires_in")
         life_s = float(life) if isinstance(life, int | float) and not isinstance(life, bool) and life > 0 else _LIFE_S

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from qprovider_core.errors import ResponseError
+from qprovider_core.errors import InvalidInputError, ResponseError
 from qprovider_core.records import Deadline
 from qprovider_ibm._auth import token_source
 from qprovider_ibm._credentials import IBMCredentials
@@ -229,9 +229,14 @@ class Client:
 
 
 def _part(text: str) -> str:
-    """A name as one part of a path. Dots alone would be taken for a folder."""
-    part = quote(text, safe="")
-    return part.replace(".", "%2E") if not part.strip(".") else part
+    """A name as one part of a path.
+
+    Raises:
+        InvalidInputError: It is none: dots alone would lead to another place.
+    """
+    if not text.strip("."):
+        raise InvalidInputError(f"{text!r} is no name of a backend, a job or a session.")
+    return quote(text, safe="")
 
 
 def utc_text(moment: datetime) -> str:
