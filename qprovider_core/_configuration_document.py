@@ -17,6 +17,7 @@ from typing import Any, get_args, get_type_hints
 
 import attrs
 
+from qprovider_core._collector import collector_paused
 from qprovider_core._document_values import (
     INTEGERS,
     LISTS,
@@ -73,7 +74,8 @@ def configuration_from_document(document: Any) -> BackendConfiguration:
     if isinstance(gates, list):
         data["gates"] = [_gate(gate, f"gates[{index}]") for index, gate in enumerate(gates)]
     try:
-        return _directly(data)
+        with collector_paused:
+            return _directly(data)
     except (Unusual, OverflowError):
         from qprovider_core.serialization import from_json  # late: cattrs is slow to import
 

@@ -18,6 +18,7 @@ from operator import itemgetter, mul, truediv
 from types import NoneType
 from typing import Any
 
+from qprovider_core._collector import collector_paused
 from qprovider_core._document_values import (
     INTEGERS,
     LISTS,
@@ -74,15 +75,18 @@ class _Body:
     @cached_property
     def _columns(self) -> _Columns | None:
         try:
-            return _Columns(self._document)
+            with collector_paused:
+                return _Columns(self._document)
         except (Unusual, KeyError, TypeError, OverflowError, ResponseError):
             return None
 
     def content(self) -> PropertiesContent:
-        return _content(self._document) if self._columns is None else self._columns.content()
+        with collector_paused:
+            return _content(self._document) if self._columns is None else self._columns.content()
 
     def bare(self) -> BareValues:
-        return BareValues.of(self.content()) if self._columns is None else self._columns.bare()
+        with collector_paused:
+            return BareValues.of(self.content()) if self._columns is None else self._columns.bare()
 
 
 # --------------------------------------------------------------------------------------------------- in columns

@@ -29,6 +29,7 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from qprovider_core._collector import collector_paused
 from qprovider_core.errors import ConfigurationError, DeadlineError, ResponseError, TransportError
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret, get_logger
@@ -71,7 +72,8 @@ class Answer:
             ResponseError: It is not JSON.
         """
         try:
-            return orjson.loads(self.body)
+            with collector_paused:
+                return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             pass  # the standard library's reader takes some more, and has the better words for an error
         try:
