@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,16 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
     return make_job(account, newer(JobInfo(id=job_id, instance=instance, state=info.state), info))
 
 
+def _checked_limit(limit: Any) -> int | None:
+    try:
+        number = None if limit is None else operator.index(limit)
+    except TypeError:
+        number = 0
+    if isinstance(limit, bool) or (number is not None and number < 1):
+        raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
+    return number
+
+
 def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobList[Job]:
     """An account's jobs, newest first.
 
@@ -32,8 +43,7 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
         limit: At most so many; None for all.
         query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, ...
     """
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
+    limit = _checked_limit(limit)
     known = {field.name for field in attrs.fields(JobQuery)}
     try:
         wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)

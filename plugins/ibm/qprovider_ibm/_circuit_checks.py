@@ -17,7 +17,7 @@ from qprovider_core.records import EstimatePub, SamplePub
 
 _SLACK = 1e-10  # angles are computed
 # Names that Qiskit's container of results needs for itself.
-_TAKEN = frozenset({"keys", "values", "items", "shape", "ndim", "size"})
+_TAKEN = frozenset({"keys", "values", "items", "shape", "ndim", "size", "_data", "_shape", "_SHAPE", "_FIELDS"})
 _NO_PULSE = "Pulse control ended on IBM Quantum in February 2025; devices take gates only."
 _INSTEAD = (
     "Use fractional gates (get_backend(…, use_fractional_gates=True)) or dynamical decoupling"
@@ -102,7 +102,7 @@ def check_registers(circuit: QuantumCircuit, index: int) -> None:
             why = "its name is not made of letters, digits and underscores"
         elif keyword.iskeyword(name):
             why = "its name is a word of the Python language"
-        elif name in _TAKEN or name.startswith("_"):
+        elif name in _TAKEN:
             why = "Qiskit's container of results needs that name for itself"
         if why is not None:
             raise CircuitError(

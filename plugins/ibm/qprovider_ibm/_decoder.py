@@ -258,7 +258,9 @@ def _bit_array(value: Any) -> BitArray:
 
 def _data_bin(value: Any) -> DataBin:
     fields = value["fields"]
-    if not isinstance(fields, dict) or any(not name.isidentifier() or name.startswith("__") for name in fields):
+    if not isinstance(fields, dict) or any(
+        not name.isidentifier() or name.startswith("__") and name.endswith("__") for name in fields
+    ):
         raise ValueError("the names of its fields are not all identifiers")
     named = value.get("field_names")
     if isinstance(named, list) and sorted(map(str, named)) == sorted(fields):

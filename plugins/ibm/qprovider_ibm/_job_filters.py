@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +67,10 @@ def as_moment(value: Any, name: str) -> datetime | None:
 
 def first_cursor(skip: Any, *, oldest_first: bool) -> str | None:
     """The cursor of a page that leaves out the first `skip` jobs, or goes the other way round."""
-    if isinstance(skip, bool) or not isinstance(skip, int) or skip < 0:
+    try:
+        number = -1 if isinstance(skip, bool) else operator.index(skip)
+    except TypeError:
+        number = -1
+    if number < 0:
         raise InvalidInputError(f"skip is a whole number of at least 0, not {skip!r}.")
-    return json.dumps({"skip": skip, "oldest_first": oldest_first}) if skip or oldest_first else None
+    return json.dumps({"skip": number, "oldest_first": oldest_first}) if number or oldest_first else None

@@ -431,3 +431,21 @@ def test_copies_share_the_account_and_pickles_hold_no_key(provider, emulator, to
         again = pickle.loads(packed)
         assert (again.name, again.instance) == (backend.name, backend.instance)
         assert again.configuration().n_qubits == 5
+
+
+def test_qiskits_own_primitives_over_a_backend_run_on_the_service(provider):
+    from qiskit import transpile
+    from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
+    from qiskit.quantum_info import SparsePauliOp
+
+    backend = provider.get_backend("ibmq_belem")
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    ready = transpile(circuit, backend, seed_transpiler=3)
+    # It names its registers after observables, with underscores in front.
+    job = BackendEstimatorV2(backend=backend).run([(ready, SparsePauliOp("ZZ").apply_layout(ready.layout))])
+    assert 0.7 < job.result()[0].data.evs <= 1.0
+    circuit.measure_all()
+    counts = BackendSamplerV2(backend=backend).run([transpile(circuit, backend)], shots=50).result()[0].data.meas
+    assert sum(counts.get_counts().values()) == 50
