@@ -256,11 +256,14 @@ def _bit_array(value: Any) -> BitArray:
     return BitArray(value["array"], bits)
 
 
+def _is_name(name: str) -> bool:
+    """Whether a field may be called so: not like what Python itself looks for in an object."""
+    return name.isidentifier() and not (name.startswith("__") and name.endswith("__"))
+
+
 def _data_bin(value: Any) -> DataBin:
     fields = value["fields"]
-    if not isinstance(fields, dict) or any(
-        not name.isidentifier() or name.startswith("__") and name.endswith("__") for name in fields
-    ):
+    if not isinstance(fields, dict) or not all(map(_is_name, fields)):
         raise ValueError("the names of its fields are not all identifiers")
     named = value.get("field_names")
     if isinstance(named, list) and sorted(map(str, named)) == sorted(fields):
