@@ -108,7 +108,7 @@ def saved_accounts(*, default: bool | None, name: str | None) -> dict[str, dict[
     unusable = [account for account in listed if account.problem is not None]
     if unusable:
         names = ", ".join(repr(account.name) for account in unusable)
-        _log.warning("Accounts left out: %s. %s", names, unusable[0].problem)
+        _log.warning("Accounts left out: %s: %s", names, unusable[0].problem)
     found = {
         account.name: {
             **account.fields,
