@@ -12,7 +12,7 @@ def main() -> None:
     try:
         from qprovider_ibm.emulator._server import run  # late: --help needs no aiohttp
     except ImportError as exc:
-        raise SystemExit(f"The emulator needs {exc.name}: pip install 'qprovider-ibm[emulator]'") from None
+        raise SystemExit(f"The emulator needs {exc.name or exc}: pip install 'qprovider-ibm[emulator]'") from None
     try:
         run(settings)
     except OSError as exc:
