@@ -23,6 +23,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("QPROVIDER_IBM_", "QISKIT_IBM_", "IAM_", "GLOBAL_", "HTTP_PROXY", "HTTPS_PROXY")):
             monkeypatch.delenv(name)
+    # A port that an earlier test's server had may come again, and with it that server's token.
+    monkeypatch.setattr("qprovider_ibm._auth._sources", {})
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("QPROVIDER_CONFIG_DIR", str(tmp_path / "config"))
     return tmp_path
