@@ -314,6 +314,8 @@ class Account:
         Raises:
             UnknownBackendError: This account lists none; near matches are named.
         """
+        if not isinstance(name, str):
+            raise InvalidInputError(f"A backend's name is a text, not {name!r}.")
         for own in (f"{self.name}/{self.provider}:", f"{self.provider}:"):
             name = name.removeprefix(own)
         return open_backend([self], name, instance=instance, timeout=timeout)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 from qiskit.providers import JobStatus, JobV1
@@ -367,6 +369,18 @@ class Job(JobV1):
         answer: JobDetails | None = self._account.ask("qprovider_job_details", job=self.ref)
         return answer
 
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied._lock, copied._fetching = threading.Lock(), threading.Lock()
+        return copied
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy.copy(self)  # the job at the vendor cannot be doubled
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reopened, (type(self), self._account, self.info, self._request))  # connections do not travel
+
     def __repr__(self) -> str:
         where = self.info.backend or "unknown backend"
         return f"<{type(self).__name__} {self.info.id} on {self._account.provider}:{where}, {self.info.state.value}>"
@@ -391,8 +405,12 @@ def _pause(elapsed_s: float, shortest_s: float, failures: int) -> float:
 def _check_timeout(timeout: Any) -> None:
     if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not timeout >= 0:
         raise InvalidInputError(f"timeout is a number of seconds of at least 0, not {timeout!r}.")
+
+
+def _reopened(kind: type[Job], account: Account, info: JobInfo, request: JobRequest | None) -> Job:
+    return kind(account, info, request=request)
 
 
 def make_job(

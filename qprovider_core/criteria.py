@@ -153,7 +153,7 @@ def wildcard(pattern: str) -> Callable[[str], bool]:
 def _check_value(attribute: Attribute, wanted: Any) -> None:
     """Refuse a value of another kind than the attribute's: it could never match."""
     fits = {
-        Kind.FLAG: isinstance(wanted, bool),
+        Kind.FLAG: isinstance(wanted, bool) or type(wanted).__name__ in ("bool", "bool_"),  # numpy's, too
         Kind.NUMBER: isinstance(wanted, Real) and not isinstance(wanted, bool),
         Kind.TEXT: isinstance(wanted, str),
         Kind.WORDS: isinstance(wanted, str),

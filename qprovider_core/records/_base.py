@@ -49,7 +49,7 @@ def _brief(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     text = repr(value)
-    return text if len(text) <= 120 else f"<{type(value).__name__} of {len(text)} characters>"
+    return text if len(text) <= 160 else f"<{type(value).__name__} of {len(text)} characters>"
 
 
 def aware(instance: object, attribute: attrs.Attribute[Any], value: datetime | None) -> None:

@@ -344,7 +344,12 @@ class BackendProperties:
 
 
 def _place(qubits: int | Sequence[int]) -> tuple[int, ...]:
-    return tuple(qubits) if isinstance(qubits, Sequence) else (operator.index(qubits),)
+    try:
+        return (operator.index(qubits),)  # type: ignore[arg-type]  # it says itself when it is none
+    except TypeError:
+        if not isinstance(qubits, Iterable) or isinstance(qubits, str):
+            raise InvalidInputError(f"Qubits are a number or a list of numbers, not {qubits!r}.") from None
+        return tuple(operator.index(qubit) for qubit in qubits)
 
 
 @attrs.frozen(kw_only=True)

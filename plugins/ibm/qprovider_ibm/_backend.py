@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import attrs
@@ -31,7 +31,7 @@ from qprovider_ibm._composite_parts import check_size, check_tags
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm._job_filters import as_moment
 from qprovider_ibm._limits import JobLimit
-from qprovider_ibm._run_options import checked_run_options
+from qprovider_ibm._run_options import GONE, checked_run_options, refuse_gone_options
 from qprovider_ibm._tags import check_given_tags
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ class IBMBackend(Backend):
     def properties(
         self,
         at: dt.datetime | bool | None = None,
+        datetime: dt.datetime | None = None,
         *,
         refresh: bool = False,
-        datetime: dt.datetime | None = None,
     ) -> BackendProperties | None:
         """Its newest calibration, or the newest before a time; None where there is none, as for simulators.
 
@@ -154,7 +154,7 @@ class IBMBackend(Backend):
         """The target with the calibration that held at a time; without an offset it is local time."""
         return build_target(self.configuration(), self.properties(at, datetime=datetime))
 
-    def defaults(self) -> None:
+    def defaults(self, refresh: bool = False) -> None:
         """None: pulse control ended, so that there are no default pulses any more."""
         _log.warning("%s.defaults() is None: %s %s", self.name, _PULSE_ENDED, _PULSE_HINT)
 
@@ -171,6 +171,8 @@ class IBMBackend(Backend):
         Raises:
             CircuitError: It does.
         """
+        if not isinstance(circuit, QuantumCircuit):
+            raise CircuitError(f"check_faulty takes a QuantumCircuit, not a {type(circuit).__name__}.")
         properties = self.properties()
         if properties is None:
             return
@@ -225,12 +227,18 @@ class IBMBackend(Backend):
         Raises:
             InvalidInputError: A circuit or an option that this backend cannot take; nothing was submitted.
         """
+        if run_input is not None and circuits is not None:
+            raise InvalidInputError("run_input and circuits are two words for the same.", hint="Give one of them.")
         run_input = circuits if run_input is None else run_input
         if run_input is None:
             raise InvalidInputError("There is nothing to run.", hint="Pass a circuit, or a list of them.")
+        if isinstance(run_input, Iterator):
+            run_input = list(run_input)  # it is looked at more than once
         size = None if max_circuits_per_job is None else check_size(max_circuits_per_job)
         refuse_pulses(run_input)
         check_given_tags(self._option("job_tags", job_tags))
+        refuse_gone_options(options)
+        options = {option: value for option, value in options.items() if value is not None or option not in GONE}
         given = checked_run_options({**self._set_options(), **options}, self.configuration())
         request = self._checked_request(run_input, shots, memory, job_tags, name, parameter_binds, given)
         if size is not None and len(request.pubs) > size:

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import attrs
 
@@ -382,6 +382,12 @@ class IBMCompositeJob(Job):
     def _joined(self, timeout: float | None) -> IBMResult:
         deadline = Deadline.after(_FETCH_S if timeout is None else timeout)
         return joined(self.info, self._parts, self._handle, deadline)
+
+    def __copy__(self) -> Self:
+        return self  # its parts may still be on their way
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (IBMCompositeJob.found, (self._account, self.info.id, self.info.instance))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.info.id} of {len(self._parts)} jobs, {self.info.state.value}>"

@@ -263,6 +263,15 @@ def _derived(credentials: IBMCredentials, url: SplitResult) -> dict[str, str]:
     }
 
 
+def variable_that_names(url: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The environment variable that an address below that of a service comes from; None when none names it."""
+    for name in (name for names in VARIABLES.values() for name in names):
+        base = environ.get(name, "").rstrip("/")
+        if base and (url == base or url.startswith(f"{base}/")):
+            return name
+    return None
+
+
 def is_retired_host(host: str) -> bool:
     """Whether it was one of the retired IBM Quantum service's."""
     return any(host == retired or host.endswith(f".{retired}") for retired in _RETIRED_HOSTS)

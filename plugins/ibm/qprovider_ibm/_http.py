@@ -11,6 +11,7 @@ import json
 import math
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from qprovider_core._collector import collector_paused
 from qprovider_core.errors import ConfigurationError, DeadlineError, ResponseError, TransportError
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret, get_logger
+from qprovider_ibm._endpoints import variable_that_names
 from qprovider_ibm.version import __version__
 
 _log = get_logger(__name__)
@@ -370,7 +372,9 @@ def _failure(exc: Exception, place: str, url: str, verify: bool | str) -> Transp
     if isinstance(exc, requests.exceptions.ConnectTimeout) or _never_connected(exc):
         return NotSentError(
             f"{host} cannot be reached for {place}: {_reason(exc)}.",
-            hint="Check the network, and a proxy if there is one (proxies=, HTTPS_PROXY).",
+            hint=f"Its address comes from the environment variable {variable}: is it still the right one?"
+            if (variable := variable_that_names(url))
+            else "Check the network, and a proxy if there is one (proxies=, HTTPS_PROXY).",
         )
     if isinstance(exc, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
         return TransportError(f"{host} did not answer {place} in time.", hint="Try again in a while.")
@@ -397,9 +401,8 @@ def _reason(exc: BaseException) -> str:
             break
         inner = deeper
     text = " ".join(str(inner).split()).rstrip(".")
-    _, marker, rest = text.partition("object at 0x")
-    if marker:  # urllib3 begins with the connection's repr
-        text = rest.partition(": ")[2] or type(inner).__name__
+    # urllib3 begins with the connection's repr.
+    text = re.sub(r"^(<.* object at 0x\w+>|\w+\(host=.*?\)): ", "", text)
     return text or type(inner).__name__
 
 

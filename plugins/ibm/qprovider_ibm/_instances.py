@@ -142,7 +142,15 @@ class Directory:
         return chosen
 
     def crn(self, instance: str, deadline: Deadline) -> str:
-        """The CRN of an instance given by its CRN or its name."""
+        """The CRN of an instance given by its CRN or its name.
+
+        Raises:
+            InvalidInputError: It is neither.
+        """
+        if not isinstance(instance, str) or not instance:
+            raise InvalidInputError(
+                f"instance is the CRN or the name of an instance, not {instance!r}.", hint="Leave it out for all."
+            )
         if instance.startswith("crn:"):
             return instance
         with self._lock:
@@ -225,6 +233,12 @@ class Directory:
                 hint="Give the CRN of the one you mean as instance=.",
             )
         names = sorted({one.name for one in found if one.name})
+        if name.count("/") == 2:
+            raise InvalidInputError(
+                f"{name!r} is a hub/group/project of the retired service, and no instance of this account.",
+                why=f"It has: {', '.join(names)}." if names else "It has none at all.",
+                hint="Give the name or the CRN of an instance, or leave it out for all.",
+            )
         close = near_matches(name, names)
         raise InvalidInputError(
             f"This account has no instance called {name!r}.",

@@ -55,6 +55,10 @@ class _Primitive:
         Raises:
             UnknownOptionError, InvalidInputError: An option that there is not, or a value that it does not take.
         """
+        if not callable(getattr(backend, "sampler", None)):
+            raise InvalidInputError(
+                f"{type(self).__name__} takes a backend, not {backend!r}.", hint="Open it: provider.get_backend(name)."
+            )
         self._backend = backend
         self._session_id = session_id
         self._name = name

@@ -127,6 +127,7 @@ class IBMProvider:
 
     def _at(self, instance: str | None) -> Account:
         """The account as restricted to one instance, for this call only: nothing is switched."""
+        instance = _named(instance)
         if instance is None:
             return self.account
         connection, deadline = self._connection(), Deadline.after(config.timeout_s())
@@ -154,7 +155,13 @@ class IBMProvider:
         verify: bool | str | None = None,
         overwrite: bool = False,
         set_as_default: bool | None = None,
-        **more: Any,
+        *,
+        channel: str | None = None,
+        private_endpoint: bool | None = None,
+        region: str | None = None,
+        plans_preference: Iterable[str] | None = None,
+        tags: Iterable[str] | None = None,
+        endpoints: Mapping[str, str] | None = None,
     ) -> None:
         """Save an account for later; see `IBMProvider` for the fields.
 
@@ -162,7 +169,19 @@ class IBMProvider:
             InvalidInputError: The name is taken, and `overwrite` was not asked for.
         """
         token = Secret(token) if isinstance(token, str) else token
-        fields = account_fields(token=token, url=url, instance=instance, proxies=proxies, verify=verify, **more)
+        fields = account_fields(
+            token=token,
+            url=url,
+            instance=instance,
+            proxies=proxies,
+            verify=verify,
+            channel=channel,
+            private_endpoint=private_endpoint,
+            region=region,
+            plans_preference=plans_preference,
+            tags=tags,
+            endpoints=endpoints,
+        )
         del proxies
         save_account(fields, name=name, overwrite=overwrite, set_as_default=set_as_default)
 
@@ -199,7 +218,7 @@ class IBMProvider:
     def usage(self, instance: str | None = None) -> Usage:
         """Quantum time used and left of an instance; of the preferred one by default."""
         connection, deadline = self._connection(), Deadline.after(config.timeout_s())
-        crn = connection.directory.crn(instance, deadline) if instance else connection.directory.chosen(deadline)[0].crn
+        crn = self._crn(instance) or connection.directory.chosen(deadline)[0].crn
         return connection.usage(crn, deadline)
 
     # -- backends -----------------------------------------------------------------------------------------
@@ -251,6 +270,10 @@ class IBMProvider:
         Raises:
             UnknownBackendError: There is none, or there are several.
         """
+        if name is not None and not isinstance(name, str):
+            raise InvalidInputError(f"A backend's name is a text, not {name!r}.")
+        if isinstance(filters, str) and instance is None:
+            filters, instance = None, filters  # the retired provider's second argument was the instance
         plain = name is not None and filters is None and min_num_qubits is None and not criteria
         if plain and not any(sign in str(name) for sign in "*?["):
             try:
@@ -354,7 +377,7 @@ class IBMProvider:
             "created_after": begin,
             "created_before": end,
             "tags": tuple(job_tags) if job_tags is not None else None,
-            "instance": None if instance is None else self._crn(instance),
+            "instance": self._crn(instance),
             "pending": pending,
             "session_id": session_id,
             "name": name,
@@ -364,8 +387,9 @@ class IBMProvider:
         found = self.account.jobs(limit, **{key: value for key, value in query.items() if value is not None})
         return cast("JobList[IBMJob]", found)
 
-    def _crn(self, instance: str) -> str:
-        return self._connection().directory.crn(instance, Deadline.after(config.timeout_s()))
+    def _crn(self, instance: str | None) -> str | None:
+        named = _named(instance)
+        return None if named is None else self._connection().directory.crn(named, Deadline.after(config.timeout_s()))
 
     def retrieve_job(self, job_id: str, instance: str | None = None) -> IBMJob | IBMCompositeJob:
         """A job by its id, from whichever of the account's instances has it; a composite job by its own id.
@@ -376,8 +400,8 @@ class IBMProvider:
         if isinstance(job_id, str) and job_id.startswith(COMPOSITE_PREFIX):
             from qprovider_ibm._composite_job import IBMCompositeJob  # late: needs Qiskit
 
-            return IBMCompositeJob.found(self.account, job_id, None if instance is None else self._crn(instance))
-        return cast("IBMJob", self.account.retrieve_job(job_id, instance))
+            return IBMCompositeJob.found(self.account, job_id, self._crn(instance))
+        return cast("IBMJob", self.account.retrieve_job(job_id, _named(instance)))
 
     def close(self) -> None:
         """Release what the account holds."""
@@ -405,6 +429,11 @@ class IBMProvider:
         if account is None:  # a report may show it while it is being made
             return "<IBMProvider, not signed in>"
         return f"<IBMProvider {account.label}: {account.credentials.instance or 'all instances'}>"
+
+
+def _named(instance: str | None) -> str | None:
+    """The instance that is meant; None for the word that stands for none in particular."""
+    return None if instance == "auto" else instance
 
 
 def _moment(**given: Any) -> datetime | None:
