@@ -405,7 +405,7 @@ def _pause(elapsed_s: float, shortest_s: float, failures: int) -> float:
 def _check_timeout(timeout: Any) -> None:
     if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not timeout >= 0:
+    if isinstance(timeout, bool) or not isinstance(timeout, Real) or not float(timeout) >= 0:
         raise InvalidInputError(f"timeout is a number of seconds of at least 0, not {timeout!r}.")
 
 

@@ -65,6 +65,22 @@ def as_moment(value: Any, name: str) -> datetime | None:
     return value.astimezone(UTC)
 
 
+def span_of(
+    start_datetime: Any, end_datetime: Any, created_after: Any, created_before: Any
+) -> tuple[datetime | None, datetime | None]:
+    """The times between which a job was created; each end has two words.
+
+    Raises:
+        InvalidInputError: One is no time, or the end comes before the beginning.
+    """
+    begin, end = as_moment(start_datetime, "start_datetime"), as_moment(end_datetime, "end_datetime")
+    begin = begin or as_moment(created_after, "created_after")
+    end = end or as_moment(created_before, "created_before")
+    if begin is not None and end is not None and begin > end:
+        raise InvalidInputError(f"start_datetime ({begin}) is after end_datetime ({end}).", hint="Swap them.")
+    return begin, end
+
+
 def first_cursor(skip: Any, *, oldest_first: bool) -> str | None:
     """The cursor of a page that leaves out the first `skip` jobs, or goes the other way round."""
     try:

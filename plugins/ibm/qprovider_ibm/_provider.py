@@ -16,7 +16,7 @@ from qprovider_core.errors import InvalidInputError, UnknownBackendError
 from qprovider_core.records import Deadline, InstanceInfo, Usage
 from qprovider_core.secret import Secret
 from qprovider_ibm._errors import IBMApiError
-from qprovider_ibm._job_filters import as_moment, first_cursor, states_of
+from qprovider_ibm._job_filters import first_cursor, span_of, states_of
 from qprovider_ibm._provider_accounts import account_fields, account_of_channel, save_account, saved_accounts
 from qprovider_ibm._service import BackendService
 from qprovider_ibm._wire import COMPOSITE_PREFIX
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qprovider_ibm._backend import IBMBackend
     from qprovider_ibm._composite_job import IBMCompositeJob
     from qprovider_ibm._connection import Connection
+    from qprovider_ibm._instances import Instance
     from qprovider_ibm._job import IBMJob
 
 PROVIDER = "ibm"
@@ -207,13 +208,11 @@ class IBMProvider:
 
     def instances(self) -> list[InstanceInfo]:
         """All instances of the account with their plans, those in use first."""
-        found = self._connection().instances(Deadline.after(config.timeout_s()))
-        return [InstanceInfo(name=one.label, id=one.crn, plan=one.plan, region=one.region) for one in found]
+        return _told(self._connection().instances(Deadline.after(config.timeout_s())))
 
     def active_instances(self) -> list[InstanceInfo]:
         """The instances in use, the preferred one first."""
-        found = self._connection().directory.chosen(Deadline.after(config.timeout_s()))
-        return [InstanceInfo(name=one.label, id=one.crn, plan=one.plan, region=one.region) for one in found]
+        return _told(self._connection().directory.chosen(Deadline.after(config.timeout_s())))
 
     def usage(self, instance: str | None = None) -> Usage:
         """Quantum time used and left of an instance; of the preferred one by default."""
@@ -367,10 +366,7 @@ class IBMProvider:
             )
         if isinstance(job_tags, str):
             raise InvalidInputError(f"job_tags is a list of tags, not {job_tags!r}.", hint="Write [tag].")
-        begin = _moment(start_datetime=start_datetime, created_after=created_after)
-        end = _moment(end_datetime=end_datetime, created_before=created_before)
-        if begin is not None and end is not None and begin > end:
-            raise InvalidInputError(f"start_datetime ({begin}) is after end_datetime ({end}).", hint="Swap them.")
+        begin, end = span_of(start_datetime, end_datetime, created_after, created_before)
         query: dict[str, Any] = {
             "backend": backend_name,
             "states": states_of(status) or None,
@@ -431,14 +427,13 @@ class IBMProvider:
         return f"<IBMProvider {account.label}: {account.credentials.instance or 'all instances'}>"
 
 
+def _told(found: Iterable[Instance]) -> list[InstanceInfo]:
+    return [InstanceInfo(name=one.label, id=one.crn, plan=one.plan, region=one.region) for one in found]
+
+
 def _named(instance: str | None) -> str | None:
     """The instance that is meant; None for the word that stands for none in particular."""
     return None if instance == "auto" else instance
-
-
-def _moment(**given: Any) -> datetime | None:
-    """The time that was given under one of two words."""
-    return next((as_moment(value, name) for name, value in given.items() if value is not None), None)
 
 
 def _reading(filters: Any) -> Any:

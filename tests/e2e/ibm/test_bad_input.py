@@ -651,3 +651,7 @@ def test_a_server_that_is_not_there_is_named_and_the_key_is_not(emulator, monkey
         IBMProvider(emulator.api_key, instance=FOREIGN)
     assert caught.value.__cause__ is not None
     assert emulator.api_key not in "".join(traceback.format_exception(caught.value))
+    assert "_QuietConnection(" not in caught.value.what
+    assert caught.value.hint == (
+        "Its address comes from the environment variable QPROVIDER_IBM_IAM_URL: is it still the right one?"
+    )
