@@ -55,7 +55,7 @@ class _Primitive:
         Raises:
             UnknownOptionError, InvalidInputError: An option that there is not, or a value that it does not take.
         """
-        if not callable(getattr(backend, "sampler", None)):
+        if not callable(getattr(backend, "_submit", None)):
             raise InvalidInputError(
                 f"{type(self).__name__} takes a backend, not {backend!r}.", hint="Open it: provider.get_backend(name)."
             )
