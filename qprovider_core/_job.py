@@ -172,7 +172,7 @@ class Job(JobV1):
             JobTimeoutError: It has not ended in time; the job goes on.
         """
         _check_timeout(timeout)
-        _check_timeout(wait)
+        _check_timeout(wait, "wait")
         if timeout == math.inf:
             timeout = None
         request_s = config.timeout_s()
@@ -402,11 +402,11 @@ def _pause(elapsed_s: float, shortest_s: float, failures: int) -> float:
     return min(pause, _LONGEST_PAUSE_S) * random.uniform(0.9, 1.1)
 
 
-def _check_timeout(timeout: Any) -> None:
+def _check_timeout(timeout: Any, word: str = "timeout") -> None:
     if timeout is None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, Real) or not float(timeout) >= 0:
-        raise InvalidInputError(f"timeout is a number of seconds of at least 0, not {timeout!r}.")
+        raise InvalidInputError(f"{word} is a number of seconds of at least 0, not {timeout!r}.")
 
 
 def _reopened(kind: type[Job], account: Account, info: JobInfo, request: JobRequest | None) -> Job:

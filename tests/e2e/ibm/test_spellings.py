@@ -118,7 +118,7 @@ def test_circuits_under_both_words_are_refused(simulator, bell, emulator):
     emulator.clear_requests()
     with pytest.raises(InvalidInputError, match="two words for the same"):
         simulator.run(bell, circuits=bell)
-    assert emulator.requests() == []
+    assert [request["path"] for request in emulator.requests() if request["method"] == "POST"] == []
 
 
 def test_options_that_are_gone_may_be_there_as_none(simulator, bell):
@@ -187,6 +187,11 @@ def test_an_argument_that_there_is_not_is_named_with_the_call(emulator):
     with pytest.raises(TypeError, match=r"IBMProvider\.save_account\(\) got an unexpected keyword argument 'filename'"):
         IBMProvider.save_account(emulator.api_key, filename="accounts.json")
     assert IBMProvider.saved_accounts() == {}
+
+
+def test_a_pause_that_is_none_is_named_as_such(simulator, bell):
+    with pytest.raises(InvalidInputError, match="wait is a number of seconds"):
+        simulator.run(bell, shots=5).wait_for_final_state(60, wait=-1)
 
 
 def test_numpys_seconds_are_a_timeout(simulator):
