@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 
 from qprovider_ibm.emulator._devices import Device
 from qprovider_ibm.emulator._jobs import Job
@@ -26,6 +25,7 @@ class Scheduler:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._number = 0
+        self._closed = False
 
     def submit(self, job: Job, device: Device) -> None:
         self._number += 1
@@ -59,14 +59,11 @@ class Scheduler:
             queue.remove(job)
 
     async def _serve(self, queue: deque[Job], device: Device) -> None:
-        while job := next((job for job in queue if not job.final and not job.stuck), None):
+        while not self._closed and (job := next((job for job in queue if not job.final and not job.stuck), None)):
             task = asyncio.create_task(self._run(job, device))
             self._runs[job.id] = task
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+            await asyncio.wait([task])
             del self._runs[job.id]
-            if task.cancelled() and not job.final:  # the service ends
-                return
             self._forget_ended(job.backend)
 
     async def _run(self, job: Job, device: Device) -> None:
@@ -113,7 +110,8 @@ class Scheduler:
             await asyncio.shield(self._pool.give_back(worker, broken=broken))
 
     async def close(self) -> None:
-        tasks = [*self._tasks.values(), *self._runs.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """End all queues; the job that runs loses its worker, and those behind it are not begun."""
+        self._closed = True
+        for run in self._runs.values():
+            run.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)

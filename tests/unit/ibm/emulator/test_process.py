@@ -90,6 +90,32 @@ def test_one_line_when_ready_and_a_clean_end(number):
     assert all(gone(pid) for pid in workers)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("state", ["Queued", "Running"])
+def test_jobs_that_have_not_ended_do_not_hold_up_the_end(number, state):
+    program = 'OPENQASM 3.0; include "stdgates.inc"; bit[1] c; sx $0; c[0] = measure $0;'
+    body = {
+        "program_id": "sampler",
+        "backend": "ibm_torino",
+        "params": {"pubs": [[program, None, 8000]] * 200, "version": 2},
+    }
+    with Emulator(queue_time_s=60 if state == "Queued" else 0) as emulator:
+        form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": emulator.api_key}
+        token = requests.post(f"{emulator.base}/identity/token", data=form, timeout=10).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Service-CRN": emulator.instances["open-main"]}
+        jobs = f"{emulator.base}/api/v1/jobs"
+        for _ in range(3):
+            assert requests.post(jobs, json=body, headers=headers, timeout=10).status_code == 200
+        end = time.monotonic() + 30
+        while state not in {job["status"] for job in requests.get(jobs, headers=headers, timeout=10).json()["jobs"]}:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        pids = [emulator.pid, *emulator.state()["workers"]]
+        os.kill(emulator.pid, number)
+        assert all(gone(pid) for pid in pids)  # `gone` waits 10 s at most, which is no clean end
+        assert emulator._process.wait(1) == 0
+
+
 def test_a_taken_port_is_explained():
     with Emulator() as first:
         port = int(first.base.rpartition(":")[2])
