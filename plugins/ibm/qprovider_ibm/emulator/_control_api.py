@@ -45,7 +45,7 @@ class ControlApi:
                 raise
             if kind == "expire_tokens":  # done, and not to be listed as if it would strike again
                 self._service.faults.disarm(fault)
-        except (ValueError, KeyError, AttributeError, Invalid) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, Invalid) as exc:
             return web.json_response({"error": f"no such fault: {exc}"}, status=400)
         return web.json_response({"id": fault.id})
 

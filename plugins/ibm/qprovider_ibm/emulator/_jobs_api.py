@@ -96,6 +96,8 @@ class JobsApi:
             work = check_params(body["program_id"], params, max_shots=device.max_shots, rep_delay_range_s=delays_s)
         except Invalid as exc:
             raise bad_request(f"The params are not valid: {exc}.") from None
+        except RecursionError:
+            raise bad_request("The params are not valid: they are nested too deeply.") from None
         limit = service.limit_s(instance)
         if limit is not None and service.consumed_s(instance) >= limit:
             raise ServiceError(409, 1216, "The usage limit of the instance is reached.", "Wait, or raise the limit.")

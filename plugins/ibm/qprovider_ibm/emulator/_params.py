@@ -35,6 +35,7 @@ from qprovider_ibm.emulator._schema import (
 QPY_VERSIONS = range(13, 18)
 DEFAULT_SHOTS = 4096
 DEFAULT_PRECISION = 0.015625
+_FINEST = 1e-9  # what is finer asks for more shots than any backend has
 _auto_or_integer = either(one_of("auto"), integer(1))
 
 _DECOUPLING = table(
@@ -204,7 +205,8 @@ def estimator_shots(precision: float | None, params: Mapping[str, Any], options:
     precision = precision or params.get("precision")
     if precision is None and options.get("default_shots"):
         return int(options["default_shots"])
-    return math.ceil(1 / (precision or options.get("default_precision") or DEFAULT_PRECISION) ** 2)
+    wanted = max(precision or options.get("default_precision") or DEFAULT_PRECISION, _FINEST)
+    return max(1, math.ceil(1 / wanted**2))
 
 
 # --------------------------------------------------------------------------------------------- circuits and values
@@ -266,7 +268,7 @@ def _shape(value: Any, path: str) -> tuple[int, ...]:
 
 
 def _npy_shape(data: bytes, path: str) -> tuple[int, ...]:
-    if not data.startswith(b"\x93NUMPY"):
+    if not data.startswith(b"\x93NUMPY") or len(data) < 12:
         raise Invalid(path, "the data is no NPY file")
     width = 2 if data[6] == 1 else 4
     size = int.from_bytes(data[8 : 8 + width], "little")
@@ -275,6 +277,8 @@ def _npy_shape(data: bytes, path: str) -> tuple[int, ...]:
         kind, shape = str(header["descr"])[1], tuple(header["shape"])
     except (ValueError, SyntaxError, KeyError, TypeError, IndexError):
         raise Invalid(path, "the NPY header cannot be read") from None
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise Invalid(path, "the NPY header cannot be read: its shape is none")
     if kind not in "fiu":
         raise Invalid(path, f"parameter values are real numbers, not of type {header['descr']}")
     return shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ def integer(low: int, high: int | None = None) -> Check:
         if isinstance(value, bool) or not isinstance(value, int):
             raise Invalid(path, f"expected an integer, not {_short(value)}")
         if value < low or (high is not None and value > high):
-            raise Invalid(path, f"{value} is not {_range(low, high)}")
+            raise Invalid(path, f"{_short(value)} is not {_range(low, high)}")
 
     return check
 
@@ -53,6 +54,8 @@ def number(low: float | None = None, *, above: float | None = None) -> Check:
     def check(value: Any, path: str) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Invalid(path, f"expected a number, not {_short(value)}")
+        if not abs(value) <= sys.float_info.max:  # Python's reader of JSON takes NaN, Infinity and 1e999, too
+            raise Invalid(path, f"{_short(value)} is no number of finite size")
         if low is not None and not value >= low:
             raise Invalid(path, f"{value} is not at least {low}")
         if above is not None and not value > above:

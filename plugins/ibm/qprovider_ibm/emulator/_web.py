@@ -66,7 +66,7 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     """
     try:
         body = json.loads(await request.read())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise bad_request("The body is not JSON.") from None
     if not isinstance(body, dict):
         raise bad_request("The body is not a JSON object.")
