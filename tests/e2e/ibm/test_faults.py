@@ -55,7 +55,7 @@ def test_latency_is_paid_once_a_request(provider, emulator):
     emulator.fault("latency", seconds=0.3)
     started = time.monotonic()
     assert len(provider.backends(min_num_qubits=5, simulator=False)) == 5
-    assert 0.3 <= time.monotonic() - started < 2.5  # one request, whatever the machine does beside
+    assert 0.3 <= time.monotonic() - started < 5  # one request, whatever the machine does beside
 
 
 def test_a_slow_service_costs_the_query_no_more_than_its_deadline_and_the_others_nothing(emulator, monkeypatch):
