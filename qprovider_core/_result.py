@@ -257,6 +257,11 @@ class LazyResult(Result):
             return super().get_memory(experiment)
         return list(samples.memory)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Result:
+        """Qiskit's own `Result` of a dictionary that `to_dict` made: there is no record behind one."""
+        return Result.from_dict(dict(data))
+
     def __repr__(self) -> str:
         shots = ", ".join(str(one.shots) for one in self.results[:5])
         more = ", …" if len(self.results) > 5 else ""

@@ -120,7 +120,7 @@ def resolve_account(
         return _overridden(spec, DEFAULT, {}, {}, _NOT_NEEDED, given)
     if chosen is not None:
         raise _unknown(spec, chosen, saved, bool(environment), foreign)
-    if given:
+    if given and not saved and not foreign.usable() and foreign.note() is None:
         build_credentials(spec, given)  # names the field that is missing
     raise _no_account(spec, saved, foreign)
 

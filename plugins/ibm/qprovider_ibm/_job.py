@@ -286,4 +286,5 @@ class IBMJob(Job):
             backend_version=self._handle.backend_version if self._handle else None,
             job_id=self.info.id,
             pubs=pubs,
+            ask_circuits=self.circuits,
         )

@@ -176,11 +176,14 @@ def observables_of(pub: EstimatePub, index: int) -> Any:
     for observable in pub.observables:
         for pauli in observable:
             if len(pauli) != width or set(pauli) - set("IXYZ"):
+                hint = "Give it the circuit's layout: observable.apply_layout(circuit.layout)."
+                if len(pauli) == width:
+                    hint = "Write projectors such as 0 or + as sums of Paulis: 0 is (I + Z) / 2."
                 raise CircuitError(
                     f"Pub {index}: the observable {pauli[:40]!r} is not {width} of the letters I, X, Y, Z, one for each"
                     " qubit of its circuit.",
                     index=index,
-                    hint="Give it the circuit's layout: observable.apply_layout(circuit.layout).",
+                    hint=hint,
                 )
         items.append({pauli: float(coefficient) for pauli, coefficient in observable.items()})
     for size in reversed(shape[1:]):

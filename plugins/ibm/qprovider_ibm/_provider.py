@@ -17,7 +17,14 @@ from qprovider_core.records import Deadline, InstanceInfo, Usage
 from qprovider_core.secret import Secret
 from qprovider_ibm._errors import IBMApiError
 from qprovider_ibm._job_filters import first_cursor, span_of, states_of
-from qprovider_ibm._provider_accounts import account_fields, account_of_channel, save_account, saved_accounts
+from qprovider_ibm._provider_accounts import (
+    account_fields,
+    account_of_channel,
+    note_retired_default,
+    save_account,
+    saved_accounts,
+)
+from qprovider_ibm._runtime_accounts import CLIENT
 from qprovider_ibm._service import BackendService
 from qprovider_ibm._wire import COMPOSITE_PREFIX
 
@@ -99,6 +106,8 @@ class IBMProvider:
         if channel is not None and name is None and token is None:
             name = account_of_channel(channel)
         account = qprovider_core.open_account(PROVIDER, name, **fields)
+        if name is None and CLIENT in account.source:
+            note_retired_default()
         self._hold(account)
         self._check(timeout)
 

@@ -30,6 +30,11 @@ def account_fields(
     endpoints: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The fields of `IBMCredentials` that were given."""
+    if endpoints is not None and not isinstance(endpoints, Mapping):
+        raise InvalidInputError(
+            f"endpoints maps a service to its address, and is not {endpoints!r}.",
+            hint="Write endpoints={'api': 'https://…/api/v1'}.",
+        )
     fields: dict[str, Any] = {
         "token": token,
         "url": url,
@@ -95,6 +100,22 @@ def account_of_channel(channel: str) -> str | None:
         return None
     chosen = choose(read_accounts(), channel=channel)
     return chosen.name if chosen is not None else None
+
+
+def note_retired_default() -> None:
+    """Say in the log that another account is used than the one that is marked as default in IBM's file, which is of
+    the retired service. For an account of that file that nobody named."""
+    accounts = read_accounts()
+    old = next((account for account in accounts if account.is_default and account.problem is not None), None)
+    chosen = choose(accounts)
+    if old is not None and chosen is not None:
+        _log.warning(
+            "The default account %r is not used: %s. %s is used in its place. %s",
+            old.name,
+            (old.problem or "").rstrip("."),
+            repr(chosen.name),
+            old.hint or "",
+        )
 
 
 def saved_accounts(*, default: bool | None, name: str | None) -> dict[str, dict[str, Any]]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qiskit import QuantumCircuit
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
+from qiskit.result.models import MeasLevel, MeasReturnType
 
 from qprovider_core._result import LazyResult
 from qprovider_core.errors import ResponseError, ResultError
-from qprovider_core.records import EstimatePubResult, JobResult, RegisterBits, SamplePubResult
+from qprovider_core.records import EstimatePubResult, JobResult, RegisterBits, SamplePub, SamplePubResult
 from qprovider_ibm._codec import decode
 from qprovider_ibm._decoder import Decoder
 from qprovider_ibm._npy import MAX_VALUE_BYTES, Budget
@@ -248,6 +250,30 @@ def _pub_result(pub: SamplePubResult | EstimatePubResult) -> PubResult:
     return SamplerPubResult(DataBin(shape=pub.shape, **data), decode(metadata))
 
 
+def _sample_pubs(record: JobResult) -> list[SamplePubResult]:
+    return [pub for pub in record.pubs if isinstance(pub, SamplePubResult)]
+
+
+class _KerneledData:
+    """What `ExperimentResult.data` is for kerneled outcomes: no counts; memory in Qiskit's pairs of real numbers."""
+
+    _data_attributes = ("memory",)
+
+    def __init__(self, values: NDArray[np.complex128]) -> None:
+        self._values = values
+
+    @cached_property
+    def memory(self) -> list[Any]:
+        pairs: list[Any] = np.stack([self._values.real, self._values.imag], axis=-1).tolist()
+        return pairs
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"memory": self.memory}
+
+    def __repr__(self) -> str:
+        return f"<data: kerneled memory of shape {self._values.shape}>"
+
+
 class IBMResult(LazyResult):
     """Qiskit's `Result` of a sampler job, which also reads as a primitive's result.
 
@@ -255,6 +281,60 @@ class IBMResult(LazyResult):
     ``result.metadata`` as a `PrimitiveResult` has them. Pubs and experiments are the same, except that a pub with
     an array of parameter sets is one experiment for each set.
     """
+
+    _ask_circuits: Callable[[], Sequence[Any] | None] | None = None
+
+    def __init__(
+        self,
+        record: JobResult,
+        *,
+        pubs: Sequence[SamplePub] | None = None,
+        ask_circuits: Callable[[], Sequence[Any] | None] | None = None,
+        **more: Any,
+    ) -> None:
+        """
+        Args:
+            pubs, more: As `LazyResult` takes them.
+            ask_circuits: Gives the job's circuits, for a job that another process submitted: the service's results
+                do not name them. Called once, when an experiment is asked for by its circuit or its name.
+        """
+        super().__init__(record, pubs=pubs, **more)
+        self._ask_circuits = None if pubs else ask_circuits
+        if record.pubs and all(pub.metadata.get(KERNELED) for pub in record.pubs):
+            self._mark_kerneled([pub.shots for pub in pubs or _sample_pubs(record)])
+
+    def _mark_kerneled(self, shots: Sequence[int]) -> None:
+        """Have the experiments say that they hold no bits. `shots`: of each pub; averages do not tell how many."""
+        registers = [
+            [[name, int(np.shape(values)[-1])] for name, values in result.data.items()] for result in self._primitive
+        ]
+        for experiment, values, pub in zip(self.results, self._kerneled() or (), self._pub_of_each(), strict=True):
+            experiment.meas_level = MeasLevel.KERNELED
+            experiment.meas_return = MeasReturnType.SINGLE if values.ndim == 2 else MeasReturnType.AVERAGE
+            experiment.shots = shots[pub]
+            experiment.header["creg_sizes"] = registers[pub]
+            experiment.header["memory_slots"] = sum(size for _, size in registers[pub])
+            experiment.data = _KerneledData(values)
+
+    def _pub_of_each(self) -> list[int]:
+        """For each experiment the position of its pub."""
+        return [index for index, pub in enumerate(_sample_pubs(self.record)) for _ in range(pub.num_sets)]
+
+    def _get_experiment(self, key: Any = None) -> Any:
+        if self._ask_circuits is not None and isinstance(key, str | QuantumCircuit):
+            circuits = self._ask_circuits() or []
+            self._ask_circuits = None
+            if len(circuits) == len(self.record.pubs):
+                for experiment, pub in zip(self.results, self._pub_of_each(), strict=True):
+                    circuit = circuits[pub]
+                    if circuit is not None:
+                        experiment.header.update(
+                            name=circuit.name, n_qubits=circuit.num_qubits, metadata=circuit.metadata or {}
+                        )
+        return super()._get_experiment(key)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_ask_circuits": None}  # what it asks, the job, may hold what does not travel
 
     def primitive(self) -> PrimitiveResult:
         """The same result as a `PrimitiveResult`, over the same memory."""

@@ -107,7 +107,11 @@ def read_accounts(path: Path | None = None) -> tuple[ForeignAccount, ...]:
         entries = _entries(Path(os.path.expanduser(_FILE)) if path is None else path)
     except _Damage as exc:
         return (ForeignAccount(name="", source=source, problem=f"the file {exc}", hint=_FILE_HINT),)
-    also = f", as does {_OLD_FILE}" if os.path.exists(os.path.expanduser(_OLD_FILE)) else ""
+    old = os.path.exists(os.path.expanduser(_OLD_FILE))
+    if old and not entries and path is None:  # whoever has nothing else wonders why it is not found
+        problem = "it belongs to the retired IBM Quantum service"
+        return (ForeignAccount(name="", source=_OLD_FILE, problem=problem, hint=_RETIRED_HINT),)
+    also = f", as does {_OLD_FILE}" if old else ""
     return tuple(_account(name, entry, source, also) for name, entry in entries.items())
 
 
