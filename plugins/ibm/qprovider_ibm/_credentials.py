@@ -94,6 +94,11 @@ def _check_proxies(instance: object, attribute: attrs.Attribute[Any], value: Map
         )
 
 
+def _check_verify(instance: object, attribute: attrs.Attribute[Any], value: bool | str) -> None:
+    if isinstance(value, str) and not value.strip():  # to the HTTP library that would mean: check nothing
+        raise ValueError("verify: it is empty; leave it out, or give the path of a CA bundle")
+
+
 def _check_region(instance: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
     if value is not None and not (value.isascii() and value.replace("-", "").isalnum()):
         raise ValueError(f"region: expected a word such as 'us-east' or 'eu-de', not {value!r}")
@@ -162,7 +167,9 @@ class IBMCredentials(TokenCredentials):
     proxy_password: Secret | None = attrs.field(default=None, metadata={"help": "password at the proxy"})
     proxy_ntlm: bool = attrs.field(default=False, metadata={"help": "sign in at the proxy by NTLM"})
     verify: bool | str = attrs.field(
-        default=True, metadata={"help": "check certificates: true, false, or the path of a CA bundle"}
+        default=True,
+        validator=_check_verify,
+        metadata={"help": "check certificates: true, false, or the path of a CA bundle"},
     )
     api_url: str | None = _url_field("address of the Quantum API")
     iam_url: str | None = _url_field("address of the service that exchanges the key", "IAM_URL")

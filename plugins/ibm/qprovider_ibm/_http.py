@@ -215,10 +215,13 @@ class Transport:
                 if given_up or not exc.retryable or pause >= deadline.remaining_s():
                     raise
             else:
-                again = (answer.status in _BROKEN and repeat_broken) or answer.status in _LIMITED
+                told = answer.retry_after_s
+                again = (answer.status in _BROKEN and repeat_broken) or (
+                    answer.status in _LIMITED and (may_repeat or (answer.status == 429 and told is not None))
+                )
                 if last or not again:
                     return answer
-                problem, told = f"HTTP status {answer.status}", answer.retry_after_s
+                problem = f"HTTP status {answer.status}"
                 pause = _backoff(attempt) if told is None else told * random.uniform(1.0, 1.1)
                 if pause >= deadline.remaining_s() or pause > _LONGEST_PAUSE_S * 1.1:
                     return answer
@@ -258,7 +261,7 @@ class Transport:
                 headers={**sent, **(headers or {})},
                 auth=_Bearer(token, self._ntlm),
                 timeout=(min(CONNECT_TIMEOUT_S, left), min(read_timeout_s, left)),
-                verify=self._certificates(),
+                verify=self._certificates(url),
                 proxies={**self._environments(url), **(self._proxies() or {})},
                 allow_redirects=False,
                 stream=True,
@@ -298,11 +301,22 @@ class Transport:
             self._known[host] = (now, proxies)
         return proxies
 
-    def _certificates(self) -> bool | str:
-        """What certificates are checked against: what the account says, else the environment's bundle."""
-        if self._verify is not True:
-            return self._verify
-        return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    def _certificates(self, url: str) -> bool | str:
+        """What certificates are checked against: what the account says, else the environment's bundle.
+
+        Raises:
+            ConfigurationError: A file that is not there.
+        """
+        chosen, place = self._verify, "verify"
+        for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            if chosen is True and os.environ.get(variable):
+                chosen, place = os.environ[variable], variable
+        if isinstance(chosen, str) and url.startswith("https:") and not os.path.exists(chosen):
+            raise ConfigurationError(
+                f"There is no CA bundle at {chosen!r}, which {place} gives.",
+                hint="Give the path of a file with certificates, or leave it out to trust the usual ones.",
+            )
+        return chosen
 
     def __repr__(self) -> str:
         return f"<Transport verify={self._verify!r}>"

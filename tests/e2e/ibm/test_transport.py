@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from qprovider_core.errors import AuthenticationError, DeadlineError, ResponseError, TransportError
+from qprovider_core.errors import AuthenticationError, ConfigurationError, DeadlineError, ResponseError, TransportError
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret
 from qprovider_ibm import IBMProvider
@@ -271,8 +271,17 @@ def test_certificates_are_checked_on_every_call_the_login_included(serve, certif
     assert server.seen == []
     trusting = IBMProvider(KEY, instance=CRN, endpoints=endpoints, verify=str(file))
     trusting.account.ask("qprovider_list_backends")
+    # A file that is not there is named as such, wherever it was named; nothing is sent or tried again.
+    seen = len(server.seen)
+    with pytest.raises(ConfigurationError, match="There is no CA bundle at '/nowhere/ca.pem', which verify gives"):
+        IBMProvider(KEY, instance=CRN, endpoints=endpoints, verify="/nowhere/ca.pem")
+    with pytest.raises(ConfigurationError, match="verify: it is empty"):
+        IBMProvider(KEY, instance=CRN, endpoints=endpoints, verify="")
+    assert len(server.seen) == seen
     # The environment's bundle must not win over what the account says.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    with pytest.raises(ConfigurationError, match="which REQUESTS_CA_BUNDLE gives"):
+        IBMProvider(KEY, instance=CRN, endpoints=endpoints)
     trusting.account.ask("qprovider_list_backends")
     assert len(server.seen) >= 4
 
