@@ -87,7 +87,7 @@ class Client:
             "X-Qx-Client-Application": _application(),
         }
         if function := os.environ.get("QISKIT_FUNCTIONS_IDENTIFIER"):  # set inside IBM's Functions service
-            headers["IBM-API-Function-Id"] = function
+            headers["IBM-API-Function-Id"] = _header_text(function)
         answer = self._ask(method, self.endpoints.api(crn) + path, deadline, place, headers=headers, **more)
         if answer.status not in good:
             raise refused(read_refusal(answer.status, answer.body, place, answer.retry_after_s))
@@ -258,11 +258,16 @@ def an_object(answer: Answer) -> Mapping[str, Any]:
     return data
 
 
+def _header_text(text: str) -> str:
+    """The text as a header takes it: what is not plain and printable becomes a question mark."""
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in text.strip())
+
+
 def _application() -> str:
     """What this client calls itself; IBM shows it as a job's caller."""
     from importlib.metadata import PackageNotFoundError, version  # late: not needed for listing accounts
 
-    suffix = os.environ.get("QISKIT_IBM_RUNTIME_CUSTOM_CLIENT_APP_HEADER", "")
+    suffix = _header_text(os.environ.get("QISKIT_IBM_RUNTIME_CUSTOM_CLIENT_APP_HEADER", ""))
     if os.environ.get("USAGE_DATA_OPT_OUT") == "True":
         return f"qprovider/{suffix}" if suffix else "qprovider"
     global _versions

@@ -17,7 +17,6 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
@@ -25,16 +24,14 @@ import attrs
 import orjson
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from qprovider_core._collector import collector_paused
 from qprovider_core.errors import ConfigurationError, DeadlineError, ResponseError, TransportError
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret, get_logger
 from qprovider_ibm._endpoints import variable_that_names
+from qprovider_ibm._pools import new_session
 from qprovider_ibm.version import __version__
 
 _log = get_logger(__name__)
@@ -43,7 +40,6 @@ for _name in ("urllib3.connectionpool", "urllib3.util.retry", "requests", "chars
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 60.0
-_POOL = 32  # connections kept to one host: as many as threads ask at a time
 _CHUNK = 1 << 16
 MOST_BYTES = 256 << 20  # of an answer once unpacked; results have a limit of their own
 _LONGEST_PAUSE_S = 60.0
@@ -105,44 +101,6 @@ class _Bearer(AuthBase):
         return request
 
 
-class _QuietConnection(HTTPConnection):
-    """Prints nothing, whatever `http.client` was told: with its debug level on it would print every header."""
-
-    debuglevel = 0
-
-    def set_debuglevel(self, level: int) -> None:
-        pass
-
-
-class _QuietSecureConnection(HTTPSConnection):
-    debuglevel = 0
-
-    def set_debuglevel(self, level: int) -> None:
-        pass
-
-
-class _QuietPool(HTTPConnectionPool):
-    ConnectionCls = _QuietConnection
-
-
-class _QuietSecurePool(HTTPSConnectionPool):
-    ConnectionCls = _QuietSecureConnection
-
-
-class _Adapter(HTTPAdapter):
-    """`requests`' own, over quiet connections."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _QuietPool, "https": _QuietSecurePool}
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if isinstance(manager, urllib3.ProxyManager):
-            manager.pool_classes_by_scheme = {"http": _QuietPool, "https": _QuietSecurePool}
-        return manager
-
-
 class Transport:
     """Connections to any host, through these proxies and trusting these certificates. Safe to share."""
 
@@ -157,14 +115,15 @@ class Transport:
     ) -> None:
         self._proxies = partial(_with_user, dict(proxies or {}), None if proxy_ntlm else proxy_username, proxy_password)
         self._verify = verify
-        self._session = requests.Session()
-        self._session.trust_env = False  # it would read the environment several times a request
+        self._session, self._process = new_session(), os.getpid()
         self._known: dict[str, tuple[float, dict[str, str]]] = {}
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(pool_connections=16, pool_maxsize=_POOL, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
         self._ntlm = _ntlm(proxy_username, proxy_password) if proxy_ntlm else None
+
+    def _own_session(self) -> requests.Session:
+        """This process's: after a fork, parent and child would mix their requests on the same connections."""
+        if self._process != os.getpid():
+            self._session, self._process = new_session(), os.getpid()
+        return self._session
 
     def send(
         self,
@@ -253,7 +212,7 @@ class Transport:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         failure: TransportError
         try:
-            response = self._session.request(
+            response = self._own_session().request(
                 method,
                 url,
                 params=query,

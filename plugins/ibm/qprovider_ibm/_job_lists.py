@@ -59,9 +59,10 @@ class JobLists:
             if _fits(info, query):
                 skip, taken = max(skip - 1, 0), not skip
                 found += [info] if taken else []
-            if sources[place].fill(deadline):
+            # Another page is fetched only for this one: the next call begins with its own.
+            if len(found) < limit and sources[place].fill(deadline):
                 heapq.heappush(heap, (sign * sources[place].next_time, place))
-        left = {sources[place].crn: sources[place].offset for _, place in heap}
+        left = {source.crn: source.offset for source in sources if not source.used_up}
         following = attrs.evolve(cursor, offsets=left, skip=skip)
         return JobPage(jobs=tuple(found), cursor=following.text() if left else None)
 
@@ -181,6 +182,11 @@ class _Source:
             if self._ended:
                 return False
             self.fetch(deadline)
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it is known that all its jobs have been taken."""
+        return self._ended and not self._waiting
 
     @property
     def next_time(self) -> float:
