@@ -9,10 +9,11 @@ import qprovider_core
 from qprovider_core import config
 from qprovider_core.errors import InvalidInputError, UnknownAccountError
 from qprovider_core.secret import Secret, get_logger
-from qprovider_ibm._runtime_accounts import choose, read_accounts
+from qprovider_ibm._runtime_accounts import choose, fields_of_proxies, read_accounts
 
 _log = get_logger(__name__)
 _PROVIDER = "ibm"
+_PROXIES_HINT = "Write proxies={'https': 'http://user:password@proxy:8080'}, or IBM's form with urls and username_ntlm."
 
 
 def account_fields(
@@ -67,17 +68,16 @@ def proxy_fields(proxies: Mapping[str, Any] | None) -> dict[str, Any]:
         )
     ibms = {"urls", "username_ntlm", "password_ntlm"}
     if not proxies.keys() & ibms:
-        return {"proxies": dict(proxies)}
+        proxies = {"urls": dict(proxies)}
     unknown = sorted(proxies.keys() - ibms)
     if unknown:
         raise InvalidInputError(f"proxies has the unknown key {unknown[0]!r} beside urls.")
-    password = proxies.get("password_ntlm")
-    return {
-        "proxies": dict(proxies.get("urls") or {}),
-        "proxy_username": proxies.get("username_ntlm"),
-        "proxy_password": Secret(password) if isinstance(password, str) else password,
-        "proxy_ntlm": True if proxies.get("username_ntlm") else None,
-    }
+    try:
+        return fields_of_proxies(dict(proxies))
+    except ValueError as exc:
+        problem = str(exc)
+    del proxies  # it may hold a password, and so do the frames of the cause
+    raise InvalidInputError(f"This account cannot be used: {problem}.", hint=_PROXIES_HINT)
 
 
 def save_account(fields: dict[str, Any], *, name: str | None, overwrite: bool, set_as_default: bool | None) -> None:

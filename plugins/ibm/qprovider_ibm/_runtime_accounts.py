@@ -241,11 +241,11 @@ def _details(entry: Mapping[str, Any]) -> dict[str, Any]:
     elif url is not None:
         raise _Damage("its url is not a text")
     if entry.get("proxies"):
-        fields |= _proxy_fields(entry["proxies"])
+        fields |= fields_of_proxies(entry["proxies"])
     return fields
 
 
-def _proxy_fields(proxies: Any) -> dict[str, Any]:
+def fields_of_proxies(proxies: Any) -> dict[str, Any]:
     """Our fields for IBM's form of proxies. Who signs in stands beside the addresses or, for others than NTLM, in
     them; we keep it beside.
 

@@ -198,3 +198,37 @@ def test_numpys_seconds_are_a_timeout(simulator):
     circuit = QuantumCircuit(1, 1)
     circuit.measure(0, 0)
     assert simulator.run(circuit, shots=np.int64(5)).result(timeout=np.int64(60)).get_counts() == {"0": 5}
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"https": "http://ann:very-private@proxy:8080"},
+        {"urls": {"https": "http://ann:very-private@proxy:8080"}},
+        {"urls": {"https": "http://proxy:8080"}, "username_ntlm": "ann", "password_ntlm": "very-private"},
+    ],
+)
+def test_who_signs_in_at_a_proxy_may_stand_in_its_address_and_is_kept_masked(emulator, proxies):
+    IBMProvider.save_account(emulator.api_key, proxies=proxies)
+    (saved,) = IBMProvider.saved_accounts().values()
+    assert saved["proxies"] == {"https": "http://proxy:8080"}
+    assert saved["proxy_username"] == "ann"
+    assert saved.get("proxy_ntlm", False) is ("username_ntlm" in proxies)
+    assert "very-private" not in repr(saved)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "words"),
+    [
+        ({"https": 8080}, "not of the form"),
+        ({"urls": ["http://proxy"]}, "not of the form"),
+        ({"https": "ann:very-private@proxy:8080"}, "cannot be read"),
+        ({"urls": {"https": "http://ann:very-private@proxy:1"}, "username_ntlm": "bob"}, "several users"),
+        ({"urls": {}, "user": "ann"}, "unknown key 'user'"),
+    ],
+)
+def test_proxies_of_another_form_are_refused_without_their_password(emulator, proxies, words):
+    with pytest.raises(InvalidInputError, match=words) as caught:
+        IBMProvider.save_account(emulator.api_key, proxies=proxies)
+    assert "very-private" not in str(caught.value)
+    assert caught.value.__context__ is None
