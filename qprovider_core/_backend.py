@@ -357,7 +357,8 @@ class Backend(BackendV2):
         return copied
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopened, (self._account, self.info, self.as_of))  # connections do not travel: it is opened anew
+        # Connections do not travel: it is opened anew, with the options that were set.
+        return (_reopened, (self._account, self.info, self.as_of), {"_options": self._options})
 
     def __repr__(self) -> str:
         size = f", {self.info.num_qubits} qubits" if self.info.num_qubits is not None else ""

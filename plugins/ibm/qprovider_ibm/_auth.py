@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -114,3 +115,15 @@ def token_source(transport: Transport, iam: str, key: Secret) -> TokenSource:
     """The one source of tokens for this key at this address, in this process."""
     with _lock:
         return _sources.setdefault((transport, iam, key), TokenSource(transport, iam, key))
+
+
+def _renew_locks() -> None:
+    """In a process just forked: the thread that may have held one is not there to release it."""
+    global _lock
+    _lock = threading.Lock()
+    for source in _sources.values():
+        source._exchanging = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_renew_locks)

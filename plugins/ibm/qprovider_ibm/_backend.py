@@ -67,7 +67,7 @@ class IBMBackend(Backend):
     @property
     def backend_version(self) -> str | None:
         """Its version, where the listing or a configuration that has been fetched tells it."""
-        known = self.__dict__.get("_configuration")
+        known = None if self._version else self._readable()
         return self._version or (known.backend_version if known is not None else None)
 
     @backend_version.setter
@@ -84,6 +84,15 @@ class IBMBackend(Backend):
     def _connection(self) -> Connection:
         return cast("Connection", self._account.connection())
 
+    def _readable(self) -> BackendConfiguration | None:
+        """The configuration that attributes are read from: the one that was fetched; in a user's filter, any."""
+        known: BackendConfiguration | None = self.__dict__.get("_configuration")
+        return self.configuration() if known is None and self._in_filter else known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, arguments, state = super().__reduce__()
+        return make, arguments, {**state, "_fractional": self._fractional}
+
     # -- what it is ---------------------------------------------------------------------------------------
 
     @property
@@ -99,7 +108,8 @@ class IBMBackend(Backend):
     @property
     def processor_type(self) -> Mapping[str, Any] | None:
         """Family, revision and segment, once the configuration has been fetched."""
-        return None if self._configuration is None else self._configuration.processor_type
+        known = self._readable()
+        return None if known is None else known.processor_type
 
     @property
     def use_fractional_gates(self) -> bool:
