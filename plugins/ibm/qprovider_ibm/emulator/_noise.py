@@ -7,16 +7,17 @@ that knows only the places which circuits use, and its models are kept.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp
 from qiskit.providers import BackendV2, Options
-from qiskit.transpiler import Target
+from qiskit.transpiler import InstructionProperties, Target
 from qiskit_aer.noise import NoiseModel
 
+from qprovider_ibm.emulator import _snapshots
 from qprovider_ibm.emulator._isa import target_of
 
 Place = tuple[str, tuple[int, ...]]
@@ -50,11 +51,30 @@ def noise_model(source: str, places: frozenset[Place]) -> NoiseModel:
         known = whole[name] if name in whole.operation_names else None
         if known and here in known:
             kept.setdefault(name, {})[here] = known[here]
+    if "measure" in kept:
+        told = _snapshots.properties(source)["qubits"]
+        kept["measure"] = {here: _Readout(known, told[here[0]]) for here, known in kept["measure"].items()}
     for name, properties in kept.items():
         part.add_instruction(whole.operation_from_name(name), properties, name=name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of devices without some value: their users can do nothing about it
         return NoiseModel.from_backend(_Part(part))
+
+
+class _Readout(InstructionProperties):  # type: ignore[misc]  # Qiskit has no types
+    """What is known of a measurement; Aer reads from it how often ones, and how often zeros are mistaken."""
+
+    def __new__(cls, known: Any, told: Sequence[Mapping[str, Any]]) -> _Readout:
+        made: _Readout = super().__new__(
+            cls, duration=None if known is None else known.duration, error=None if known is None else known.error
+        )
+        return made
+
+    def __init__(self, known: Any, told: Sequence[Mapping[str, Any]]) -> None:
+        values = {entry["name"]: float(entry["value"]) for entry in told}
+        if {"prob_meas0_prep1", "prob_meas1_prep0"} <= set(values):
+            self.prob_meas0_prep1 = values["prob_meas0_prep1"]
+            self.prob_meas1_prep0 = values["prob_meas1_prep0"]
 
 
 class _Part(BackendV2):  # type: ignore[misc]  # Qiskit has no types

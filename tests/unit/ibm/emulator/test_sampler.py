@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
 import json
 import math
@@ -250,7 +251,7 @@ def test_the_noise_is_that_of_the_whole_devices_model(api, tools):
     from qiskit_aer.noise import NoiseModel
 
     from qprovider_ibm.emulator._isa import target_of
-    from qprovider_ibm.emulator._noise import _Part
+    from qprovider_ibm.emulator._noise import _Part, _Readout
 
     circuit = QuantumCircuit(3)
     circuit.h(0)
@@ -258,7 +259,10 @@ def test_the_noise_is_that_of_the_whole_devices_model(api, tools):
     circuit.cx(1, 2)
     circuit.measure_all()
     circuit = tools.fit(circuit)
-    model = NoiseModel.from_backend(_Part(target_of("belem")))
+    target, told = copy.deepcopy(target_of("belem")), api.json("/backends/ibmq_belem/properties")["qubits"]
+    for (qubit,), known in target["measure"].items():
+        target.update_instruction_properties("measure", (qubit,), _Readout(known, told[qubit]))
+    model = NoiseModel.from_backend(_Part(target))
     shots = 20_000
     counts = AerSimulator(noise_model=model, seed_simulator=1).run(circuit, shots=shots).result().get_counts()
     params = {"pubs": [[tools.pack_circuit(circuit), None, 8000]] * 3, "options": {"simulator": {"seed_simulator": 2}}}
@@ -267,6 +271,24 @@ def test_the_noise_is_that_of_the_whole_devices_model(api, tools):
     ours = np.bincount(bits @ [1, 2, 4], minlength=8) / len(bits)
     theirs = np.array([counts.get(f"{place:03b}", 0) / shots for place in range(8)])
     assert np.abs(ours - theirs).max() < 0.015  # some four standard deviations
+
+
+@pytest.mark.parametrize(("prepared", "name"), [(1, "prob_meas0_prep1"), (0, "prob_meas1_prep0")])
+def test_ones_and_zeros_are_mistaken_as_often_as_the_calibration_says(api, tools, prepared, name):
+    circuit = QuantumCircuit(5)
+    if prepared:
+        circuit.x(range(5))
+    circuit.measure_all()
+    params = {
+        "pubs": [[tools.pack_circuit(circuit), None, 8000]] * 2,
+        "options": {"simulator": {"seed_simulator": 5}},
+    }
+    result = api.run(params)
+    bits = np.concatenate([tools.bits_of(tools.field(result, "meas", pub)) for pub in range(2)])
+    mistaken = np.mean(bits != prepared, axis=0)
+    calibration = api.json("/backends/ibmq_belem/properties")["qubits"]
+    expected = [next(entry["value"] for entry in entries if entry["name"] == name) for entries in calibration]
+    assert np.abs(mistaken - expected).max() < 0.008  # four standard deviations; the gate errs, too
 
 
 def test_forty_qubits_are_simulated(api, tools):
