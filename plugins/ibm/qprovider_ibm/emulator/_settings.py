@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ PLANS = {
     "archived": ("Archived", "unknown"),  # the catalog answers 403
 }
 OPEN_PLAN_SECONDS = 600
+_YEAR_S = 31_536_000
 
 
 @attrs.frozen(kw_only=True)
@@ -153,10 +155,22 @@ def settings_from_arguments(arguments: Sequence[str]) -> Settings:
         settings.all_instances()
     except ValueError as exc:
         parser.error(f"argument --instance: {exc}")
-    if settings.backends is not None and settings.backends < 1:
-        parser.error("argument --backends: there must be at least one")
-    if settings.workers < 1:
-        parser.error("argument --workers: there must be at least one")
+    for option, value, low, high in (
+        ("--port", settings.port, 0, 65_535),
+        ("--backends", settings.backends, 1, 10_000),
+        ("--latency", settings.latency_s, 0, 3600),
+        ("--rate-limit", settings.rate_limit, 1, sys.maxsize),
+        ("--workers", settings.workers, 1, 1000),
+        ("--queue-time", settings.queue_time_s, 0, _YEAR_S),
+        ("--token-lifetime", settings.token_lifetime_s, 0, _YEAR_S),
+        ("--page-size", settings.page_size, 1, sys.maxsize),
+        ("--usage-limit", settings.usage_limit_s, 0, sys.maxsize),
+        ("--seed", settings.seed, 0, 2**31 - 1),
+    ):
+        if value is not None and not low <= value <= high:
+            parser.error(f"argument {option}: {value:g} is not between {low} and {high}")
+    if not all(settings.api_keys):
+        parser.error("argument --api-key: it is empty")
     return settings
 
 

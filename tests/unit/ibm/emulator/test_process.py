@@ -53,7 +53,13 @@ def test_help_names_every_option():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--instance", "x"], ["--instance", "x:none"], ["--backends", "0"], ["--workers", "0"], ["--nothing"]]
+    "arguments",
+    [
+        *(["--instance", "x"], ["--instance", "x:none"], ["--backends", "0"], ["--workers", "0"], ["--nothing"]),
+        *(["--port", "-1"], ["--port", "65536"], ["--port", "80x"], ["--latency", "-1"], ["--latency", "nan"]),
+        *(["--rate-limit", "0"], ["--queue-time", "inf"], ["--token-lifetime", "nan"], ["--page-size", "0"]),
+        *(["--usage-limit", "-1"], ["--seed", "-1"], ["--api-key", ""]),
+    ],
 )
 def test_a_wrong_command_line_is_explained(arguments):
     done = subprocess.run(
@@ -114,6 +120,34 @@ def test_jobs_that_have_not_ended_do_not_hold_up_the_end(number, state):
         os.kill(emulator.pid, number)
         assert all(gone(pid) for pid in pids)  # `gone` waits 10 s at most, which is no clean end
         assert emulator._process.wait(1) == 0
+
+
+@pytest.mark.parametrize("missing", ["aiohttp", "qiskit_aer"])
+def test_a_library_that_is_missing_is_named_with_the_extra(missing, tmp_path):
+    """As after an installation without the extra."""
+    (tmp_path / "sitecustomize.py").write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+
+            class Missing:
+                def find_spec(self, name, path=None, target=None):
+                    if name == {missing!r}:
+                        raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+            sys.meta_path.insert(0, Missing())
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "qprovider_ibm.emulator", "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"The emulator needs {missing}: pip install 'qprovider-ibm[emulator]'"
 
 
 def test_a_taken_port_is_explained():
