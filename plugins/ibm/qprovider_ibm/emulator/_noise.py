@@ -76,6 +76,9 @@ class _Readout(InstructionProperties):  # type: ignore[misc]  # Qiskit has no ty
             self.prob_meas0_prep1 = values["prob_meas0_prep1"]
             self.prob_meas1_prep0 = values["prob_meas1_prep0"]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Readout:
+        return self  # Aer copies the model of every circuit with delays, and never changes these
+
 
 class _Part(BackendV2):  # type: ignore[misc]  # Qiskit has no types
     """A part of a device, in the form that `NoiseModel.from_backend` reads."""

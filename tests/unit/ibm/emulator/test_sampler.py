@@ -227,6 +227,15 @@ def test_seeds_repeat_a_run(api, tools, bell):
     assert (first != tools.field(api.run(other), "meas")["array"]).any()
 
 
+def test_waiting_and_measuring_on_a_device_with_its_noise(api, tools):
+    circuit = QuantumCircuit(5, 1)
+    circuit.x(0)
+    circuit.delay(1000, 0, "dt")
+    circuit.measure(0, 0)
+    bits = tools.bits_of(tools.field(api.run(tools.sampler_params(circuit, shots=1000)), "c"))
+    assert bits.mean() > 0.8
+
+
 def test_a_noise_model_replaces_the_devices(api, tools):
     from qiskit_aer.noise import NoiseModel, ReadoutError
 
