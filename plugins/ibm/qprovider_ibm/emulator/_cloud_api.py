@@ -31,7 +31,10 @@ class CloudApi:
         ]
 
     async def token(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        try:
+            form = await request.post()
+        except (ValueError, LookupError):  # a charset that is unknown, or bytes that are not of it
+            raise _iam_error("BXNIM0109E", "The form cannot be read.") from None
         if form.get("grant_type") != _GRANT:
             raise _iam_error("BXNIM0124E", "Provided grant_type is invalid.")
         key = form.get("apikey")

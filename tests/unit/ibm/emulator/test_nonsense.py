@@ -58,3 +58,11 @@ def test_params_without_a_bottom_do_no_harm(api, tools, measured, depth):
         assert api.wait(answer.json()["id"])["state"]["status"] == "Failed"
     else:
         assert tools.error_of(answer)[:2] == (400, 1239)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "no-such-charset"])
+def test_a_form_that_cannot_be_read_is_refused_in_iams_form(api, charset):
+    headers = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+    answer = api.session.post(f"{api.base}/identity/token", data=b"apikey=\xff", headers=headers, timeout=10)
+    assert answer.status_code == 400
+    assert answer.json()["errorCode"].startswith("BXNIM")
