@@ -208,8 +208,10 @@ class Job(JobV1):
             time.sleep(pause if left is None else max(0.0, min(pause, left)))
 
     def _timed_out(self, timeout: float | None) -> JobTimeoutError:
+        info = self.info
+        stands = repr(info.state_text) if info.state is JobState.UNKNOWN and info.state_text else info.state.value
         return JobTimeoutError(
-            f"Job {self.info.id} has not ended within {timeout:g} s: it is {self.info.state.value}.",
+            f"Job {info.id} has not ended within {timeout:g} s: it is {stands}.",
             job=self,
             job_id=self.info.id,
             hint="It goes on. Wait again with job.result(), or come back with retrieve_job().",

@@ -298,7 +298,7 @@ def test_a_wait_survives_a_service_that_comes_back(simulator, emulator, bell):
 def test_an_unknown_status_word_ends_no_wait(simulator, emulator, bell):
     emulator.fault("job_status", status="Pondering", times=1)
     job = simulator.run(bell)
-    with pytest.raises(JobTimeoutError):
+    with pytest.raises(JobTimeoutError, match="it is 'Pondering'"):
         job.wait_for_final_state(timeout=1.0)
     assert job.state().state is JobState.UNKNOWN
     assert job.state().text == "Pondering"
