@@ -36,9 +36,10 @@ class _Primitive:
 
     def __init__(
         self,
-        backend: IBMBackend,
+        backend: IBMBackend | None = None,
         options: Mapping[str, Any] | None = None,
         *,
+        mode: IBMBackend | None = None,
         job_tags: Sequence[str] | None = None,
         session_id: str | None = None,
         name: str | None = None,
@@ -46,7 +47,7 @@ class _Primitive:
     ) -> None:
         """
         Args:
-            backend: Where to run.
+            backend: Where to run; mode: the same, by the word of IBM's own client.
             options: A mapping, or an object of the options' class; it is copied.
             job_tags: The same as ``options.environment.job_tags``.
             session_id: Session or batch that the jobs belong to.
@@ -55,7 +56,8 @@ class _Primitive:
         Raises:
             UnknownOptionError, InvalidInputError: An option that there is not, or a value that it does not take.
         """
-        if not callable(getattr(backend, "_submit", None)):
+        backend = mode if backend is None else backend
+        if backend is None or not callable(getattr(backend, "_submit", None)):
             raise InvalidInputError(
                 f"{type(self).__name__} takes a backend, not {backend!r}.", hint="Open it: provider.get_backend(name)."
             )

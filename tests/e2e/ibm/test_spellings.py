@@ -139,6 +139,13 @@ def test_options_of_other_calls_say_where_they_belong(simulator, bell, option, i
 def test_a_primitive_takes_a_backend_and_no_name(kind):
     with pytest.raises(InvalidInputError, match="takes a backend, not 'ibmq_belem'"):
         kind("ibmq_belem")
+    with pytest.raises(InvalidInputError, match="takes a backend, not None"):
+        kind()
+
+
+@pytest.mark.parametrize("kind", [IBMSampler, IBMEstimator])
+def test_a_primitive_takes_its_backend_as_mode_too(kind, simulator):
+    assert kind(mode=simulator, options={"default_shots": 10}).backend() is simulator
 
 
 # ------------------------------------------------------------------------------------------- copies and pickles
