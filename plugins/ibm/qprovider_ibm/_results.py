@@ -7,7 +7,6 @@ and the counts are made over it.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -23,10 +22,10 @@ from qprovider_core.errors import ResponseError, ResultError
 from qprovider_core.records import EstimatePubResult, JobResult, RegisterBits, SamplePub, SamplePubResult
 from qprovider_ibm._codec import decode
 from qprovider_ibm._decoder import Decoder
+from qprovider_ibm._kerneled import KERNELED, KerneledData, kerneled_data, kerneled_of_each
 from qprovider_ibm._npy import MAX_VALUE_BYTES, Budget
 
-# Keys of our own in a pub's metadata; everything else there is the service's.
-KERNELED = "kerneled"  # register to its complex data as a tagged array: (*shape, shots, bits) or (*shape, bits)
+# Keys of our own in a pub's metadata, KERNELED among them; everything else there is the service's.
 FIELD_SHAPES = "field_shapes"  # shapes of the fields that have more axes than the pub
 _PUBS = ("SamplerPubResult", "PubResult", "EstimatorPubResult")
 
@@ -254,26 +253,6 @@ def _sample_pubs(record: JobResult) -> list[SamplePubResult]:
     return [pub for pub in record.pubs if isinstance(pub, SamplePubResult)]
 
 
-class _KerneledData:
-    """What `ExperimentResult.data` is for kerneled outcomes: no counts; memory in Qiskit's pairs of real numbers."""
-
-    _data_attributes = ("memory",)
-
-    def __init__(self, values: NDArray[np.complex128]) -> None:
-        self._values = values
-
-    @cached_property
-    def memory(self) -> list[Any]:
-        pairs: list[Any] = np.stack([self._values.real, self._values.imag], axis=-1).tolist()
-        return pairs
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"memory": self.memory}
-
-    def __repr__(self) -> str:
-        return f"<data: kerneled memory of shape {self._values.shape}>"
-
-
 class IBMResult(LazyResult):
     """Qiskit's `Result` of a sampler job, which also reads as a primitive's result.
 
@@ -300,21 +279,21 @@ class IBMResult(LazyResult):
         """
         super().__init__(record, pubs=pubs, **more)
         self._ask_circuits = None if pubs else ask_circuits
-        if record.pubs and all(pub.metadata.get(KERNELED) for pub in record.pubs):
+        if any(pub.metadata.get(KERNELED) for pub in record.pubs):
             self._mark_kerneled([pub.shots for pub in pubs or _sample_pubs(record)])
 
     def _mark_kerneled(self, shots: Sequence[int]) -> None:
         """Have the experiments say that they hold no bits. `shots`: of each pub; averages do not tell how many."""
-        registers = [
-            [[name, int(np.shape(values)[-1])] for name, values in result.data.items()] for result in self._primitive
-        ]
-        for experiment, values, pub in zip(self.results, self._kerneled() or (), self._pub_of_each(), strict=True):
+        data = [kerneled_data(pub) for pub in _sample_pubs(self.record)]
+        for experiment, values, pub in zip(self.results, self._kerneled or (), self._pub_of_each(), strict=True):
+            if values is None:  # of a job that failed, among others in a composite job
+                continue
             experiment.meas_level = MeasLevel.KERNELED
             experiment.meas_return = MeasReturnType.SINGLE if values.ndim == 2 else MeasReturnType.AVERAGE
             experiment.shots = shots[pub]
-            experiment.header["creg_sizes"] = registers[pub]
-            experiment.header["memory_slots"] = sum(size for _, size in registers[pub])
-            experiment.data = _KerneledData(values)
+            experiment.header["creg_sizes"] = [[name, array.shape[-1]] for name, array in data[pub].items()]
+            experiment.header["memory_slots"] = values.shape[-1]
+            experiment.data = KerneledData(values)
 
     def _pub_of_each(self) -> list[int]:
         """For each experiment the position of its pub."""
@@ -375,20 +354,14 @@ class IBMResult(LazyResult):
 
     def get_memory(self, experiment: Any = None) -> Any:
         """See Qiskit's `Result`; kerneled data is complex, of shape (shots, bits), or (bits,) when averaged."""
-        kerneled = self._kerneled()
+        kerneled = self._kerneled
         if kerneled is None:
             return super().get_memory(experiment)
         if experiment is None and len(kerneled) != 1:
-            return kerneled
+            return [self.get_memory(position) for position in range(len(kerneled))]
         return kerneled[self.results.index(self._get_experiment(experiment))]
 
-    def _kerneled(self) -> list[NDArray[np.complex128]] | None:
-        """For each experiment its kerneled data, registers one after another."""
-        if not any(pub.metadata.get(KERNELED) for pub in self.record.pubs):
-            return None
-        found: list[NDArray[np.complex128]] = []
-        for pub, result in zip(self.record.pubs, self._primitive, strict=True):
-            joined = np.concatenate(list(result.data.values()), axis=-1) if len(result.data) else np.zeros((0, 0))
-            shape = pub.shape if isinstance(pub, SamplePubResult) else ()
-            found.extend(joined.reshape((math.prod(shape), *joined.shape[len(shape) :])))
-        return found
+    @cached_property
+    def _kerneled(self) -> list[NDArray[np.complex128] | None] | None:
+        """For each experiment its kerneled data; None for one that has none, or in place of all."""
+        return kerneled_of_each(_sample_pubs(self.record))

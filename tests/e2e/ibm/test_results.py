@@ -83,6 +83,20 @@ def test_kerneled_experiments_have_no_counts_and_say_so(provider, kept, shape):
     assert copy.deepcopy(result).get_memory(0).shape == shape
 
 
+def test_kerneled_data_of_a_composite_job_stands_beside_what_failed(provider, emulator):
+    backend = provider.get_backend("ibmq_belem")
+    circuit = transpile(prepared("one", 1), backend)
+    emulator.fault("job_fails", times=1)
+    job = backend.run([circuit] * 4, shots=7, meas_level=1, max_circuits_per_job=2)
+    result: Any = job.result(partial=True)
+    assert result.get_memory(3).shape == (2,)
+    assert result.results[3].meas_level is MeasLevel.KERNELED
+    with pytest.raises(QiskitError, match="circuit 0 has no result"):
+        result.get_memory(0)
+    with pytest.raises(QiskitError, match="has no result"):
+        result.get_memory()
+
+
 # ---------------------------------------------------------------------------------------------- dictionaries
 
 
