@@ -143,14 +143,14 @@ class Jobs:
         """Replace the user's tags; the job's key and name stay."""
         check_tags(tags)
         crn, data = self._of(job, deadline, lambda crn: self._client.job(crn, job.id, deadline))
-        kept = _wire.kept_tags([tag for tag in data.get("tags") or () if isinstance(tag, str)])
+        kept = _wire.kept_tags(_wire.tags_of_job(data))
         self._put(job.id, crn, [*kept, *tags], deadline)
         return True
 
     def put_name(self, job: JobRef, name: str | None, deadline: Deadline) -> None:
         """Replace the job's name; None takes it away."""
         crn, data = self._of(job, deadline, lambda crn: self._client.job(crn, job.id, deadline))
-        kept = [t for t in data.get("tags") or () if isinstance(t, str) and not t.startswith(_wire.NAME_PREFIX)]
+        kept = [tag for tag in _wire.tags_of_job(data) if not tag.startswith(_wire.NAME_PREFIX)]
         self._put(job.id, crn, [*kept, *name_tag(name)], deadline)
 
     def _put(self, job_id: str, crn: str, tags: list[str], deadline: Deadline) -> None:

@@ -83,7 +83,7 @@ class Submissions:
                 hint="Run its circuits again with backend.run(…).",
                 capability="inputs",
             )
-        tags = [tag for tag in data.get("tags") or () if isinstance(tag, str) and not tag.startswith(_wire.KEY_PREFIX)]
+        tags = [tag for tag in _wire.tags_of_job(data) if not tag.startswith(_wire.KEY_PREFIX)]
         kept = ("cost", "session_id", "calibration_id", "runtime")
         body = {
             "program_id": told.extra.get("program"),

@@ -139,7 +139,7 @@ def job_info(data: Mapping[str, Any], crn: str) -> JobInfo:
     too_long = code == RAN_TOO_LONG or "ran too long" in (whole or "").lower()
     if standing is JobState.CANCELLED and too_long:
         standing = JobState.ERROR
-    tags = [tag for tag in data.get("tags") or () if isinstance(tag, str)]
+    tags = tags_of_job(data)
     program = _text(_inner(data.get("program"), "id"))
     extra = {name: data[name] for name in _MORE if data.get(name) is not None}
     if any(tag.startswith(f"{KEY_PREFIX}{PRIMITIVE_KEY}") for tag in tags):
@@ -201,6 +201,12 @@ def charged_s(data: Mapping[str, Any]) -> float | None:
     if not isinstance(usage, Mapping) or usage.get("status", "complete") != "complete":
         return None
     return _number(usage.get("qpu_charge_time_seconds"))
+
+
+def tags_of_job(data: Mapping[str, Any]) -> list[str]:
+    """All tags of a job, ours among them; none where they are no list."""
+    tags = data.get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
 def users_tags(tags: list[str]) -> tuple[str, ...]:

@@ -165,6 +165,8 @@ def test_states_in_all_spellings(hostile, changes, state):
     "changes",
     [
         {"tags": "text"},
+        {"tags": 7},
+        {"tags": True},
         {"tags": [1, None, "good"]},
         {"tags": {"a": 1}},
         {"created": 17},
@@ -185,7 +187,7 @@ def test_states_in_all_spellings(hostile, changes, state):
 def test_fields_of_the_wrong_kind_are_not_reported_and_break_nothing(hostile, changes):
     info = hostile.job(**changes)
     assert info.id == JOB["id"]
-    assert all(isinstance(tag, str) for tag in info.tags)
+    assert info.tags in ((), ("good",))
     assert info.usage is None or info.usage.quantum_s is None
 
 
