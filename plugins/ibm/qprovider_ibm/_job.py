@@ -15,13 +15,16 @@ from qprovider_core.records import (
     BackendInfo,
     BackendProperties,
     Deadline,
+    EstimatePubResult,
     JobResult,
     JobState,
     JobUsage,
     QueueInfo,
     SamplePub,
+    SamplePubResult,
 )
 from qprovider_ibm import _wire
+from qprovider_ibm._kerneled import KERNELED
 from qprovider_ibm._params import circuits_of, inputs_of, merged_pubs, options_of
 from qprovider_ibm._results import IBMResult, primitive_result
 from qprovider_ibm._tags import check_given_tags
@@ -270,16 +273,33 @@ class IBMJob(Job):
         found = super().result(timeout)
         return found.primitive() if isinstance(found, IBMResult) else found
 
+    def _check_kind(self, record: JobResult) -> None:
+        """Refuse a result that is empty, or one of the other program."""
+        if not record.pubs:
+            raise ResultError(f"The result of job {self.info.id} is empty.", job_id=self.info.id)
+        estimates = {isinstance(pub, EstimatePubResult) for pub in record.pubs}
+        if self.info.kind is not None and estimates != {self.info.kind == "estimate"}:
+            raise self._misfit(f"it is none of the program {self.program_id}")
+
+    def _misfit(self, what: str) -> ResultError:
+        return ResultError(
+            f"The result of job {self.info.id} does not fit: {what}.",
+            job_id=self.info.id,
+            hint="This is a fault of the service or of this plugin: report it.",
+        )
+
     def _sample_pubs(self) -> list[SamplePub] | None:
         """The pubs as they were sent: neighbours that bind parameters of one circuit went as one."""
         pubs = super()._sample_pubs()
         return None if pubs is None else cast("list[SamplePub]", merged_pubs(pubs))
 
     def _made_result(self, record: JobResult, pubs: list[SamplePub] | None) -> Any:
+        self._check_kind(record)
         if self.info.kind == "estimate" or self.info.extra.get("primitive"):
             return primitive_result(record)
-        if not record.pubs:
-            raise ResultError(f"The result of job {self.info.id} is empty.", job_id=self.info.id)
+        for index, pub in enumerate(record.pubs):
+            if isinstance(pub, SamplePubResult) and not pub.registers and KERNELED not in pub.metadata:
+                raise self._misfit(f"circuit {index} has no outcomes")
         return IBMResult(
             record,
             backend_name=self.info.backend,

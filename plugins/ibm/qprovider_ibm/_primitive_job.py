@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qiskit.primitives import BasePrimitiveJob
 
-from qprovider_core.errors import ResultError
 from qprovider_core.records import EstimatePub, JobResult, SamplePub
 from qprovider_ibm._job import IBMJob
 from qprovider_ibm._params import merged_pubs
@@ -34,6 +33,7 @@ class IBMPrimitiveJob(IBMJob, BasePrimitiveJob):
         return super().result(timeout, **kwargs)
 
     def _made_result(self, record: JobResult, pubs: list[SamplePub] | None) -> Any:
+        self._check_kind(record)
         if self._request is not None:
             self._check_shapes(record, merged_pubs(self._request.pubs))
         return primitive_result(record, self.info.kind)
@@ -45,13 +45,6 @@ class IBMPrimitiveJob(IBMJob, BasePrimitiveJob):
             expected = pub.shape if isinstance(pub, SamplePub) else _estimates(pub)
             if tuple(result.shape) != tuple(expected):
                 raise self._misfit(f"pub {index} is of shape {tuple(result.shape)}, not {tuple(expected)}")
-
-    def _misfit(self, what: str) -> ResultError:
-        return ResultError(
-            f"The result of job {self.info.id} does not fit: {what}.",
-            job_id=self.info.id,
-            hint="This is a fault of the service or of this plugin: report it.",
-        )
 
 
 def _estimates(pub: EstimatePub) -> tuple[int, ...]:

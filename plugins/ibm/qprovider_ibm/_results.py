@@ -122,7 +122,7 @@ def _plain_fields(node: Any, path: str, budget: Budget) -> dict[str, Any]:
             decoded = Decoder(budget, path=f"{path}.{name}").decode(value)
             try:
                 fields[name] = np.asarray(decoded, dtype=None if isinstance(decoded, np.ndarray) else float)
-            except (TypeError, ValueError) as exc:
+            except (TypeError, ValueError, OverflowError) as exc:
                 raise _refused(f"{path}.{name}", "it is neither samples nor numbers") from exc
     return fields
 
@@ -151,6 +151,8 @@ def _sampled(
     if len(shapes) != 1:
         raise _refused(path, f"its registers differ in their numbers of shots: {sorted(map(str, shapes))}")
     ((found, shots),) = shapes
+    if shots < 1:
+        raise _refused(path, "it has no shots")
     if shape is not None and found != shape:
         raise _refused(path, f"its registers are of shape {found}, not {shape}")
     registers = tuple(
@@ -165,7 +167,7 @@ def _estimated(
 ) -> EstimatePubResult:
     arrays = {}
     for name, field in fields.items():
-        array = np.asarray(field)
+        array = _array(field, f"{path}.{name}")
         if array.dtype.kind not in "fiub":
             raise _refused(f"{path}.{name}", "its values are no real numbers")
         arrays[name] = array.astype(float)
@@ -189,6 +191,13 @@ def _estimated(
     )
 
 
+def _array(field: Any, path: str) -> NDArray[Any]:
+    try:
+        return np.asarray(field)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise _refused(path, "it is no array") from exc
+
+
 def _kerneled_texts(node: Mapping[str, Any]) -> dict[str, Any]:
     """The tagged arrays of a data bin that are no bits, as they came."""
     fields = node["__value__"].get("fields") if isinstance(node["__value__"], Mapping) else None
@@ -203,7 +212,7 @@ def _kerneled(
     """A sampler's result without bits: complex values for each shot, or their averages."""
     shots = set()
     for name, field in fields.items():
-        array = np.asarray(field)
+        array = _array(field, f"{path}.{name}")
         more = array.ndim - len(shape or ())
         if name not in kept or array.dtype.kind != "c" or more not in (1, 2):
             raise _refused(f"{path}.{name}", "it is neither bits nor complex values for each bit")

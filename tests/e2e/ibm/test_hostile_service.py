@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 
@@ -277,3 +281,58 @@ def test_a_token_that_is_none_is_an_error(serve, token):
     with pytest.raises(QProviderError, match="token"):
         IBMProvider(KEY, instance=CRN, endpoints={"iam": server.base, "api": f"{server.base}/api/v1"})
     assert len(server.seen) == 1
+
+
+def packed(array: Any) -> dict[str, Any]:
+    """An array as the service sends it."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return {"__type__": "ndarray", "__value__": base64.b64encode(zlib.compress(file.getvalue())).decode()}
+
+
+def bits(rows: Any) -> dict[str, Any]:
+    """Outcomes of two bits, one row a shot."""
+    return {"__type__": "BitArray", "__value__": {"array": packed(np.array(rows, dtype=np.uint8)), "num_bits": 2}}
+
+
+def result_of(*data: Any) -> dict[str, Any]:
+    """A result with this data of its pubs."""
+    pubs = [{"__type__": "PubResult", "__value__": {"data": one, "metadata": {}}} for one in data]
+    return {"__type__": "PrimitiveResult", "__value__": {"pub_results": pubs, "metadata": {}}}
+
+
+def fields(**named: Any) -> dict[str, Any]:
+    return {"__type__": "DataBin", "__value__": {"field_names": [*named], "shape": [], "fields": named}}
+
+
+@pytest.mark.parametrize(
+    ("program", "result", "words"),
+    [
+        ("sampler", result_of(), "is empty"),
+        ("estimator", result_of(), "is empty"),
+        ("sampler", result_of({}), "circuit 0 has no outcomes"),
+        ("estimator", result_of({}), "none of the program estimator"),
+        ("sampler", result_of(fields()), "circuit 0 has no outcomes"),
+        ("sampler", result_of(fields(c=bits([[0], [3]]) | {"__type__": 10**400})), "cannot be read"),
+        ("sampler", result_of({"c": 10**400}), "neither samples nor numbers"),
+        ("sampler", result_of(fields(c=json.loads("[" * 100 + "]" * 100))), "it is no array"),
+        ("estimator", result_of(fields(evs=json.loads("[" * 100 + "]" * 100))), "it is no array"),
+        ("sampler", result_of(fields(c=bits(np.zeros((0, 1))))), "it has no shots"),
+        ("sampler", result_of(fields(evs=packed(np.array(0.5)))), "none of the program sampler"),
+        ("estimator", result_of(fields(c=bits([[0], [3]]))), "none of the program estimator"),
+        ("estimator", result_of(fields(evs="half")), "no real numbers"),
+    ],
+)
+def test_a_result_that_is_none_gives_no_counts_and_no_values(hostile, program, result, words):
+    hostile.job(state={"status": "Completed"}, program={"id": program})
+    hostile.routes[f"/jobs/{JOB['id']}/results"] = result
+    job = hostile.provider.retrieve_job(JOB["id"])
+    with pytest.raises(QProviderError, match=words) as caught:
+        job.result(timeout=10)
+    assert type(caught.value).__name__ in ("ResponseError", "ResultError")
+
+
+def test_a_sound_result_of_the_same_making_is_read(hostile):
+    hostile.job(state={"status": "Completed"})
+    hostile.routes[f"/jobs/{JOB['id']}/results"] = result_of(fields(c=bits([[0], [3], [3]])))
+    assert hostile.provider.retrieve_job(JOB["id"]).result(timeout=10).get_counts() == {"00": 1, "11": 2}
