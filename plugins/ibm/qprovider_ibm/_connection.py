@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+import attrs
+
+from qprovider_core._collector import collector_paused
+from qprovider_core._late import LateMapping
 from qprovider_core.errors import QProviderError, ResponseError, failure_text
 from qprovider_core.qiskit_schema import (
     configuration_from_document,
@@ -33,6 +37,7 @@ from qprovider_ibm import _wire
 from qprovider_ibm._client import Client, an_object
 from qprovider_ibm._credentials import IBMCredentials
 from qprovider_ibm._errors import IBMApiError, IBMAuthenticationError, IBMRequestError, IBMUnknownBackendError
+from qprovider_ibm._http import Answer
 from qprovider_ibm._instances import Directory, Instance, side_by_side
 from qprovider_ibm._jobs import Jobs
 
@@ -167,14 +172,16 @@ class Connection:
                 control flow in one circuit, so that they are asked for.
         """
         answer = self._of_backend(backend, deadline, lambda crn: self.client.configuration(crn, backend.name, deadline))
-        document = an_object(answer)
-        if not document:
-            raise ResponseError(
-                f"The service has no configuration of {backend.name} now.", hint="Try again in a while."
-            )
-        if not fractional and not document.get("simulator"):
-            document, _ = without_gates(document, None, fractional_gates(document))
-        return configuration_from_document(document)
+
+        def read() -> BackendConfiguration:
+            # One pause around the document's whole life, its end included: let in while it is there, the collector
+            # would go through it, and soon through the whole process, for each of a hundred documents.
+            with collector_paused:
+                return _read_configuration(answer, backend.name, fractional)
+
+        record = read()
+        # The fields that no record names are bulky (Hamiltonians, channels) and rarely looked at.
+        return attrs.evolve(record, extra=LateMapping(record.extra, lambda: read().extra))
 
     def properties(
         self, backend: BackendRef, at: datetime | None, deadline: Deadline, *, fractional: bool = False
@@ -280,6 +287,15 @@ class Connection:
                 if exc.status != 404 or place == len(instances) - 1:
                     raise
         raise AssertionError("an account uses at least one instance")
+
+
+def _read_configuration(answer: Answer, name: str, fractional: bool) -> BackendConfiguration:
+    document = an_object(answer)
+    if not document:
+        raise ResponseError(f"The service has no configuration of {name} now.", hint="Try again in a while.")
+    if not fractional and not document.get("simulator"):
+        document, _ = without_gates(document, None, fractional_gates(document))
+    return configuration_from_document(document)
 
 
 def _gate_names(document: Mapping[str, Any]) -> set[str]:
