@@ -33,6 +33,7 @@ from qiskit.circuit.store import Store
 from qiskit.providers import QubitProperties
 from qiskit.transpiler import InstructionProperties, Target
 
+from qprovider_core.errors import ResponseError
 from qprovider_core.records import BackendConfiguration, BackendProperties, GateConfiguration
 from qprovider_core.records.properties import BareValues
 
@@ -59,6 +60,7 @@ _ANY_WIDTH: Mapping[str, type] = {
     "permutation": PermutationGate,
     "unitary": UnitaryGate,
 }
+_MOST_QUBITS = 100_000  # no device is that wide, and a target lists its qubits
 _NOT_GATES = ("measure", "reset", "delay")
 _QASM_GATE = re.compile(r"\s*gate\s+(?P<name>\w+)\s*(\((?P<params>[^)]*)\))?\s*(?P<qubits>[\w\s,]+?)\s*\{")
 
@@ -91,6 +93,8 @@ class _Builder:
         self.standard = get_standard_gate_name_mapping()
 
     def target(self) -> Target:
+        if self.size is not None and not 1 <= self.size <= _MOST_QUBITS:
+            raise self._contradiction(f"{self.size} qubits", "n_qubits")
         self._read_gate_calibration()
         target = Target(
             num_qubits=self.size,
@@ -167,16 +171,16 @@ class _Builder:
     def _bare_places(self, name: str, width: int | None) -> Iterable[tuple[int, ...]] | None:
         configured = self.gate_confs[name].coupling_map if name in self.gate_confs else None
         calibrated = self.calibrated.get(name)
-        if configured:
-            places: Iterable[tuple[int, ...]] = configured
-        elif calibrated:
-            places = calibrated
+        if configured or calibrated:
+            places: Iterable[tuple[int, ...]] = configured or calibrated or ()
+            self._check_places(name, width, places)
         elif self.size is None or not width:  # no width: a global phase
             return None
         elif width == 1 and self.conf.coupling_map is not None:
             places = [(qubit,) for qubit in range(self.size)]
         elif width == 2 and self.conf.coupling_map is not None:
             places = self.conf.coupling_map
+            self._check_places(name, width, places)
         elif not self._has_faults(name):
             return None
         else:
@@ -184,6 +188,18 @@ class _Builder:
         if not self.faulty and not self.broken:
             return places
         return [place for place in places if self._works(name, place)]
+
+    def _check_places(self, name: str, width: int | None, places: Iterable[tuple[int, ...]]) -> None:
+        """Qiskit's `Target` would grow to hold a qubit that the device has not."""
+        odd = [place for place in places if width and len(place) != width]
+        qubits = {*itertools.chain.from_iterable(places)}
+        if odd or min(qubits, default=0) < 0 or (self.size is not None and max(qubits, default=-1) >= self.size):
+            shown = odd[0] if odd else f"{min(qubits)} to {max(qubits)}"
+            raise self._contradiction(f"{name} on qubits {shown}", "gates")
+
+    def _contradiction(self, what: str, path: str) -> ResponseError:
+        size = "" if self.size is None else f" of {self.size} qubits"
+        return ResponseError(f"The documents of {self.conf.backend_name}{size} cannot be right: {what}.", path=path)
 
     def _has_faults(self, name: str) -> bool:
         """Whether `name` cannot act anywhere on the device, since something is faulty."""

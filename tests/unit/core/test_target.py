@@ -19,6 +19,7 @@ from qiskit_aer.noise import NoiseModel
 from qiskit_ibm_runtime.fake_provider import FakeBelemV2, FakeFez, FakeHanoiV2, FakeSherbrooke
 
 from qprovider_core._target import build_target
+from qprovider_core.errors import ResponseError
 from qprovider_core.qiskit_schema import configuration_from_document, properties_from_document
 from qprovider_core.records import (
     BackendConfiguration,
@@ -506,3 +507,37 @@ def test_aer_takes_measurements_of_unknown_error(coupled):
     NoiseModel.from_backend(Holder(target))
     if coupled:  # Aer's `from_backend` wants a coupling map
         AerSimulator.from_backend(Holder(target))
+
+
+# ------------------------------------------------------------------------------------ documents that contradict
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"n_qubits": -1}, "n_qubits"),
+        ({"n_qubits": 0}, "n_qubits"),
+        ({"n_qubits": 10**60}, "n_qubits"),
+        ({"gates": (GateConfiguration(name="cz", coupling_map=((2, 7),)),)}, "gates"),
+        ({"gates": (GateConfiguration(name="cz", coupling_map=((-1, 0),)),)}, "gates"),
+        ({"gates": (GateConfiguration(name="cz", coupling_map=((0, 10**30),)),)}, "gates"),
+        ({"gates": (GateConfiguration(name="cz", coupling_map=((0, 1), (2,))),)}, "gates"),
+        ({"gates": (), "coupling_map": ((0, 4),)}, "gates"),
+    ],
+)
+def test_places_that_the_device_has_not_are_refused_and_make_no_larger_device(fields, path):
+    device = BackendConfiguration(
+        **{"backend_name": "odd", "n_qubits": 4, "basis_gates": ("rz", "cz"), "coupling_map": ((0, 1),), **fields}
+    )
+    with pytest.raises(ResponseError, match="The documents of odd .*cannot be right") as caught:
+        build_target(device, None)
+    assert caught.value.path == path
+
+
+def test_a_calibrated_place_beyond_the_device_is_refused():
+    device = BackendConfiguration(backend_name="odd", n_qubits=2, basis_gates=("cz",), coupling_map=((0, 1),))
+    known = BackendProperties(
+        backend_name="odd", gates=(GateCalibration(gate="cz", qubits=(1, 2), values=measured(gate_error=0.1)),)
+    )
+    with pytest.raises(ResponseError, match="cz on qubits 1 to 2"):
+        build_target(device, known)
