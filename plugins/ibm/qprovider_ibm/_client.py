@@ -95,8 +95,12 @@ class Client:
 
     # -- instances ----------------------------------------------------------------------------------------
 
-    def search_instances(self, deadline: Deadline) -> list[Mapping[str, Any]]:
-        """All instances that the key sees, as Global Search lists them."""
+    def search_instances(self, deadline: Deadline, *, patient: bool = True) -> list[Mapping[str, Any]]:
+        """All instances that the key sees, as Global Search lists them.
+
+        Args:
+            patient: Whether it is asked again after an answer of 500 or above.
+        """
         url, place = f"{self.endpoints.search}/v3/resources/search", "the search for instances"
         wanted: dict[str, Any] = {
             "query": "service_name:quantum-computing",
@@ -105,7 +109,14 @@ class Client:
         found: list[Mapping[str, Any]] = []
         for _ in range(_MOST_PAGES):
             answer = self._ask(
-                "POST", url, deadline, place, query={"limit": _INSTANCES_A_PAGE}, data=wanted, repeatable=True
+                "POST",
+                url,
+                deadline,
+                place,
+                query={"limit": _INSTANCES_A_PAGE},
+                data=wanted,
+                repeatable=True,
+                repeat_broken=patient,
             )
             if answer.status != 200:
                 raise refused(read_refusal(answer.status, answer.body, place, answer.retry_after_s))
@@ -113,7 +124,8 @@ class Client:
             items = page.get("items")
             found += [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
             cursor = page.get("search_cursor")
-            if not isinstance(cursor, str) or not cursor or not items or cursor == wanted.get("search_cursor"):
+            # Only a missing cursor means the end: what the key may not see can leave a page empty.
+            if not isinstance(cursor, str) or not cursor or cursor == wanted.get("search_cursor"):
                 return found
             wanted["search_cursor"] = cursor
         return found

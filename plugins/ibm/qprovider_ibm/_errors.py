@@ -116,9 +116,9 @@ def read_refusal(status: int, body: bytes, place: str, retry_after_s: float | No
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        return attrs.evolve(refusal, message=_plain(body))
+        return attrs.evolve(refusal, message=_plain(status, body))
     if not isinstance(data, Mapping):
-        return attrs.evolve(refusal, message=_plain(body))
+        return attrs.evolve(refusal, message=_plain(status, body))
     entries = data.get("errors")
     entry = entries[0] if isinstance(entries, list) and entries else data.get("error") or entries
     if not isinstance(entry, Mapping):
@@ -127,7 +127,7 @@ def read_refusal(status: int, body: bytes, place: str, retry_after_s: float | No
     return attrs.evolve(
         refusal,
         code=_text(code),
-        message=_text(_first(entry, "message", "errorMessage", "title", "detail")) or _plain(body),
+        message=_text(_first(entry, "message", "errorMessage", "title", "detail")) or _plain(status, body),
         solution=_text(_first(entry, "solution")),
         more_info=_text(_first(entry, "more_info", "moreInfo")),
         trace=_text(_first(data, "trace") or _request_id(data)),
@@ -148,13 +148,13 @@ def _text(value: Any) -> str | None:
     return scrub(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
 
 
-def _plain(body: bytes) -> str | None:
+def _plain(status: int, body: bytes) -> str | None:
     """The beginning of a body that is no JSON, on one line; a page of HTML is only named."""
     text = scrub(" ".join(body[: 4 * _SHOWN].decode("utf-8", "replace").split()))
     if not text:
         return None
     if text.lower().startswith(("<!doctype", "<html")):
-        return "a page of HTML came in the place of an answer, as from a gateway in front of the service"
+        return f"a page of HTML came with HTTP status {status}, as from a gateway in front of the service"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

@@ -215,7 +215,8 @@ class Transport:
             response = self._own_session().request(
                 method,
                 url,
-                params=query,
+                # A space as %20: not every server takes + for one.
+                params=urlencode(query, doseq=True, quote_via=quote) if query else None,
                 data=body if form is None else _form(form),
                 headers={**sent, **(headers or {})},
                 auth=_Bearer(token, self._ntlm),

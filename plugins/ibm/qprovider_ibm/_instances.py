@@ -110,16 +110,17 @@ class Directory:
         """Whether the account was given a CRN, so that nothing is to be chosen."""
         return (self._credentials.instance or "").startswith("crn:")
 
-    def all(self, deadline: Deadline, *, plans: bool = False) -> tuple[Instance, ...]:
+    def all(self, deadline: Deadline, *, plans: bool = False, patient: bool = True) -> tuple[Instance, ...]:
         """All instances of the account, whatever it is restricted to.
 
         Args:
+            patient: Whether a search that is out of order is asked again.
             plans: Whether plans are needed, too: one request for each that several instances do not share.
         """
         with self._lock:
             known = self._all
         if known is None:
-            known = tuple(_read_instances(self._client.search_instances(deadline)))
+            known = tuple(_read_instances(self._client.search_instances(deadline, patient=patient)))
         if plans and any(one.plan is None for one in known):
             known = self._with_plans(known, deadline)
         with self._lock:
@@ -175,7 +176,7 @@ class Directory:
         if wanted not in (None, "auto"):
             assert wanted is not None
             try:
-                found = self.all(deadline)
+                found = self.all(deadline, patient=False)  # there is another service to ask
             except (TransportError, AuthenticationError) as exc:
                 return (self._by_resource_controller(wanted, deadline, exc),)
             return (self._called(wanted, found, deadline),)

@@ -10,6 +10,7 @@ import pytest
 
 from qprovider_core.records import Deadline
 from qprovider_ibm import IBMProvider
+from qprovider_ibm._errors import IBMTransportError
 from qprovider_ibm._http import Transport
 
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123456789abcdef:1111-2222::"
@@ -96,3 +97,56 @@ def test_each_page_of_jobs_is_asked_for_once(serve, counted):
             assert [job.job_id() for job in found] == [job["id"] for job in jobs[:limit]]
             asked = [parse_qs(urlsplit(path).query)["offset"][0] for _, path, _, _ in server.seen]
             assert asked == offsets
+
+
+# --------------------------------------------------------------------------------------------- the search
+
+
+def all_in_one(server: Any) -> dict[str, str]:
+    return {
+        "iam": server.base,
+        "search": server.base,
+        "catalog": f"{server.base}/globalcatalog/api/v1",
+        "resource_controller": server.base,
+        "api": f"{server.base}/api/v1",
+    }
+
+
+TOKEN = answer_json({"access_token": "a.b.c", "expires_in": 3600})
+
+
+def test_an_empty_page_of_the_search_is_not_the_last_one(serve):
+    item = {"crn": CRN, "name": "only one", "doc": {"extensions": {"a": 1}}}
+    pages = iter([{"items": [], "search_cursor": "next"}, {"items": [item]}])
+
+    def answer(method: str, path: str, *_: Any) -> Any:
+        return TOKEN if path == "/identity/token" else answer_json(next(pages))
+
+    provider = IBMProvider("a-key-for-empty-pages", endpoints=all_in_one(serve(answer)))
+    assert [one.id for one in provider.instances()] == [CRN]
+
+
+def test_a_name_is_looked_up_at_once_elsewhere_when_the_search_is_out_of_order(serve):
+    found = {"resources": [{"crn": CRN, "name": "team & co"}]}
+
+    def answer(method: str, path: str, *_: Any) -> Any:
+        if path == "/identity/token":
+            return TOKEN
+        return (503, {}, b"") if path.startswith("/v3/") else answer_json(found)
+
+    server = serve(answer)
+    IBMProvider("a-key-for-a-broken-search", instance="team & co", endpoints=all_in_one(server))
+    assert [path for _, path, *_ in server.seen[:3]] == [
+        "/identity/token",
+        "/v3/resources/search?limit=100",
+        "/v2/resource_instances?name=team%20%26%20co",
+    ]
+
+
+def test_a_page_of_html_is_told_with_its_status(serve):
+    def answer(method: str, path: str, *_: Any) -> Any:
+        return TOKEN if path == "/identity/token" else (501, {}, b"<html>no</html>")
+
+    provider_of = {"instance": CRN, "endpoints": all_in_one(serve(answer))}
+    with pytest.raises(IBMTransportError, match="HTTP status 501"):
+        IBMProvider("a-key-for-a-page", **provider_of).usage()
