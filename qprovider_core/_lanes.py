@@ -24,11 +24,14 @@ from qprovider_core.attributes import FACET_HOOKS
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.query import BackendQuery, Rejections, sift, sift_views
 from qprovider_core.records import BackendInfo, Deadline, ListProblem
+from qprovider_core.secret import get_logger
 from qprovider_core.selection import RUNS
 from qprovider_core.views import View
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
+
+_log = get_logger("qprovider.query")
 
 # A lane that is fetching facets ends itself at its deadline; this is how long its answer may take to arrive.
 _GRACE_S = 0.05
@@ -161,7 +164,11 @@ def _fetch(lane: _Lane, facet: str, views: Sequence[View], *, deadline: Deadline
             late += 1
             view.failures = {**view.failures, facet: f"its {facet} did not come in time"}
         elif exc is not None:
-            view.failures = {**view.failures, facet: f"its {facet} could not be had: {failure_text(exc)}"}
+            failure = f"its {facet} could not be had: {failure_text(exc)}"
+            view.failures = {**view.failures, facet: failure}
+            # It does not satisfy the query for a reason that is not its own: whoever never looks at `rejected` is
+            # told, too.
+            _log.warning("%s: %s", view.info.name, failure)
         setattr(view, facet, None if future is None or exc is not None else future.result())
     if late:
         waited = time.monotonic() - started
