@@ -44,6 +44,8 @@ from qprovider_ibm._jobs import Jobs
 _log = get_logger(__name__)
 T = TypeVar("T")
 
+_LISTING = 0.7  # of a query's time: an instance that hangs leaves some for what is asked of the others' backends
+
 
 class Connection:
     """An account of IBM Quantum that is signed in. Safe to share between threads.
@@ -97,6 +99,8 @@ class Connection:
     def list_backends(self, deadline: Deadline, *, mocks: bool = False) -> list[BackendInfo | ListProblem]:
         """The backends of all instances in use, one request each. What several offer belongs to the first one."""
         instances = self.directory.chosen(deadline)
+        if len(instances) > 1 and deadline.timeout is not None:
+            deadline = Deadline.after(_LISTING * deadline.timeout)
         answers = side_by_side(lambda one: self._listed(one, deadline, mocks), instances, deadline, "backends")
         failures = [answer for answer in answers if isinstance(answer, QProviderError)]
         if len(failures) == len(answers):

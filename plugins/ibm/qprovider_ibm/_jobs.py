@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from qprovider_core.errors import QProviderError
+from qprovider_core.errors import QProviderError, TransportError
 from qprovider_core.records import BackendRef, Deadline, JobDetails, JobInfo, JobRef, JobResult, JobState
 from qprovider_core.secret import get_logger
 from qprovider_ibm import _wire
@@ -55,6 +55,7 @@ class Jobs:
             crns = [self._directory.crn(job.instance, deadline)]
         else:
             crns = [one.crn for one in self._directory.chosen(deadline)]
+        failed: QProviderError | None = None
         for crn in crns:
             try:
                 return crn, call(crn)
@@ -62,6 +63,10 @@ class Jobs:
                 if exc.status != 404:
                     raise
                 missing = exc
+            except TransportError as exc:  # of an instance that is down; the job may be another's
+                failed = failed or exc
+        if failed is not None:
+            raise failed
         unknown = IBMUnknownJobError(
             job.id,
             what=f"IBM Quantum has no job {job.id!r} in {_named([self._directory.known(crn).label for crn in crns])}.",

@@ -122,14 +122,21 @@ def gateway(serve: Callable[..., Server], emulator: Emulator) -> Callable[..., S
 
     Its argument is called with method, path and the answer (status, headers, body), and returns the answer to give.
     It may be used as the service itself, or as a proxy before it. `behind` is another service than the usual one.
+    `instead` is called with method, path and the request's headers; an answer from it keeps the request from passing.
     """
     from http.client import HTTPConnection
 
-    def begin(change: Callable[..., Any] = lambda method, path, answer: answer, behind: Emulator = emulator) -> Server:
+    def begin(
+        change: Callable[..., Any] = lambda method, path, answer: answer,
+        behind: Emulator = emulator,
+        instead: Callable[..., Any] = lambda method, path, headers: None,
+    ) -> Server:
         place = behind.base.removeprefix("http://")
 
         def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
             path = path.removeprefix(behind.base)
+            if (told_instead := instead(method, path, headers)) is not None:
+                return told_instead
             passed = {name: value for name, value in headers.items() if name not in ("host", "accept-encoding")}
             connection = HTTPConnection(place, timeout=30)
             try:

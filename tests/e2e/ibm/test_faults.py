@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -182,15 +183,54 @@ def test_a_submission_that_fails_for_ever_is_an_error_and_no_job(provider, simul
     assert len(provider.jobs(limit=None)) == before
 
 
-def test_a_job_whose_answer_was_lost_is_found_and_runs_once(provider, simulator, emulator, bell):
+@pytest.mark.parametrize("fault", ["drop_after", "cut_body"])
+def test_a_job_whose_answer_was_lost_is_found_and_runs_once(provider, simulator, emulator, bell, fault):
     before = len(provider.jobs(limit=None))
     emulator.clear_requests()
-    emulator.fault("drop_after", times=1, path=JOBS, method="POST")
+    emulator.fault(fault, times=1, path=JOBS, method="POST")
     job = simulator.run(bell, shots=10, job_tags=["lost"], name="precious")
     assert sum(job.result().get_counts().values()) == 10
     assert (job.tags(), job.name(), job.instance) == (["lost"], "precious", simulator.instance)
     assert len(sent(emulator, "POST", JOBS)) == 1
     assert len(provider.jobs(limit=None)) == before + 1
+
+
+@pytest.mark.parametrize("answer", [(500, {}, b""), (502, {}, b"<html>"), (524, {}, b"{}")])
+def test_a_job_that_was_accepted_and_answered_with_a_failure_is_found_and_runs_once(emulator, gateway, bell, answer):
+    lost: list[str] = []
+
+    def lose(method: str, path: str, told: Any) -> Any:
+        if (method, path) == ("POST", JOBS) and not lost:
+            lost.append(json.loads(told[2])["id"])
+            return answer
+        return told
+
+    places = {**emulator.endpoints(), "api": f"{gateway(lose).base}/api/v1"}
+    with IBMProvider(emulator.api_key, instance="premium-eu", endpoints=places) as provider:
+        backend = provider.get_backend("ibmq_qasm_simulator")
+        before = len(provider.jobs(limit=None))
+        emulator.clear_requests()
+        job = backend.run(bell, shots=10)
+        assert [job.job_id()] == lost
+        assert sum(job.result().get_counts().values()) == 10
+        assert [one["method"] for one in sent(emulator, path=JOBS)] == ["POST", "GET"]
+        assert len(provider.jobs(limit=None)) == before + 1
+
+
+def test_a_token_that_expires_between_the_job_and_the_look_for_it_is_renewed(provider, simulator, emulator, bell):
+    emulator.fault("status", status=500, times=1, path=JOBS, method="POST")
+    emulator.fault("status", status=401, code=1201, times=1, path=JOBS, method="GET")
+    assert sum(simulator.run(bell, shots=10).result().get_counts().values()) == 10
+    calls = [(one["method"], one["status"]) for one in sent(emulator, path=JOBS)]
+    assert calls == [("POST", 500), ("GET", 401), ("GET", 200), ("POST", 200)]
+
+
+def test_a_limit_on_submissions_that_does_not_say_how_long_is_told_and_nothing_is_sent_again(simulator, emulator, bell):
+    emulator.fault("rate_limit", retry_after=None, path=JOBS, method="POST")
+    with pytest.raises(TransportError, match="code 1202") as caught:
+        simulator.run(bell)
+    assert caught.value.retryable
+    assert len(sent(emulator, "POST", JOBS)) == 1
 
 
 def test_a_submission_that_broke_before_it_arrived_is_not_sent_again_blindly(provider, simulator, emulator, bell):
@@ -241,26 +281,71 @@ def test_a_corrupt_calibration_is_a_clear_error_of_that_backend(provider, emulat
     assert backend.target.num_qubits == 27  # the failure is not kept
 
 
-def test_one_instance_that_is_down_is_named_beside_the_backends_of_the_other(emulator, gateway):
-    premium = emulator.instances["premium-eu"]
-    seen: list[str] = []
+@pytest.fixture
+def half_down(gateway, emulator) -> Any:
+    """A provider over both instances, and a function that takes one down: it answers everything with what is given."""
+    down: dict[str, Any] = {}
 
-    def one_down(method: str, path: str, answer: Any) -> Any:
-        if path.startswith("/api/v1/backends"):
-            seen.append(path)
-            if len(seen) == 1:
-                return 400, {}, b'{"errors": [{"code": 1000, "message": "This instance is being moved."}]}'
-        return answer
+    def instead(method: str, path: str, headers: dict[str, str]) -> Any:
+        told = down.get(headers.get("service-crn", ""))
+        return told() if callable(told) else told
 
-    server = gateway(one_down)
+    server = gateway(instead=instead)
     places = {**emulator.endpoints(), "api": f"{server.base}/api/v1"}
     with IBMProvider(emulator.api_key, endpoints=places) as provider:
-        found = provider.backends()
+
+        def take_down(name: str, told: Any) -> str:
+            down.clear()
+            down[emulator.instances[name]] = told
+            return str(emulator.instances[name])
+
+        yield provider, take_down
+
+
+MOVED = (400, {}, b'{"errors": [{"code": 1000, "message": "This instance is being moved."}]}')
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (MOVED, "This instance is being moved"),
+        ((503, {}, b""), "HTTP status 503"),
+        ((429, {"Retry-After": "3600"}, b""), "HTTP status 429"),
+        ((401, {}, b'{"errors": [{"code": 1200, "message": "Not authorized."}]}'), "Not authorized"),
+        ((200, {}, b"<html>"), "not JSON"),
+        ((200, {}, b'{"devices": 7}'), "not of the expected form"),
+    ],
+)
+@pytest.mark.parametrize("name", ["open-main", "premium-eu"])
+def test_one_instance_that_is_down_is_named_beside_the_backends_of_the_other(half_down, emulator, name, told, reason):
+    provider, take_down = half_down
+    crn = take_down(name, told)
+    found = provider.backends()
     assert len(found) == 6
-    assert len({backend.instance for backend in found}) == 1
-    assert len(found.errors) == 1
-    assert "This instance is being moved" in found.errors[0].reason
-    assert premium in emulator.instances.values()
+    assert {backend.instance for backend in found} == set(emulator.instances.values()) - {crn}
+    assert [f"instance {name}: " in error.reason and reason in error.reason for error in found.errors] == [True]
+
+
+def test_one_instance_that_stalls_leaves_time_for_the_configurations_of_the_others(half_down, emulator):
+    provider, take_down = half_down
+    take_down("open-main", lambda: time.sleep(20))
+    started = time.monotonic()
+    found = provider.backends(basis_gates="cx", timeout=4.0)
+    assert time.monotonic() - started < 8
+    assert {"ibmq_belem", "ibm_hanoi"} <= {backend.name for backend in found}
+    assert ["instance open-main" in error.reason for error in found.errors] == [True]
+
+
+def test_a_job_of_the_instance_that_is_up_is_found_while_the_other_is_down(half_down, emulator, bell):
+    provider, take_down = half_down
+    job = provider.get_backend("ibmq_qasm_simulator", instance="premium-eu").run(bell)
+    take_down("open-main", (503, {"Retry-After": "0"}, b""))
+    found = provider.retrieve_job(job.job_id())
+    assert found.instance == emulator.instances["premium-eu"]
+    with pytest.raises(TransportError, match="503"):  # it may be there: nobody can say that there is no such job
+        provider.retrieve_job("d80uuta71sl7abjb8e00")
+    with pytest.raises(TransportError, match="503"):  # a part of the list would look like all of it
+        provider.jobs()
 
 
 # ------------------------------------------------------------------------------------------------- jobs
