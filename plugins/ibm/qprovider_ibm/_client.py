@@ -20,6 +20,7 @@ from qprovider_ibm.version import __version__
 API_VERSION = "2026-04-15"  # the newest one that this client knows; it selects the shape of answers
 JOBS_A_PAGE = 200  # the most that the service gives
 _SUBMIT_READ_S = 900.0
+_SUBMIT_SHARE = 0.9  # of the time that a submission has
 _RESULT_READ_S = 300.0
 _MOST_RESULT_BYTES = 2 << 30
 _INSTANCES_A_PAGE = 100
@@ -178,7 +179,9 @@ class Client:
 
     def create_job(self, crn: str, job: Mapping[str, Any], deadline: Deadline) -> Mapping[str, Any]:
         """Submit. Sent again only where it certainly did not arrive: no connection, or a limit of the rate."""
-        answer = self._api("POST", crn, "/jobs", deadline, data=job, read_timeout_s=_SUBMIT_READ_S, repeat_broken=False)
+        # Some time is left to look for a job whose answer did not come.
+        silence_s = min(_SUBMIT_READ_S, _SUBMIT_SHARE * deadline.remaining_s())
+        answer = self._api("POST", crn, "/jobs", deadline, data=job, read_timeout_s=silence_s, repeat_broken=False)
         return an_object(answer)
 
     def job(self, crn: str, job_id: str, deadline: Deadline, *, params: bool = False) -> Mapping[str, Any]:

@@ -217,6 +217,22 @@ def test_a_job_that_was_accepted_and_answered_with_a_failure_is_found_and_runs_o
         assert len(provider.jobs(limit=None)) == before + 1
 
 
+def test_a_submission_that_is_not_answered_leaves_time_to_look_for_the_job(emulator, gateway, bell, monkeypatch):
+    monkeypatch.setattr("qprovider_core._backend._SUBMIT_TIMEOUT_S", 6.0)
+    accepted: list[str] = []
+
+    def stall(method: str, path: str, told: Any) -> Any:
+        if (method, path) == ("POST", JOBS):
+            accepted.append(json.loads(told[2])["id"])
+            time.sleep(10)
+        return told
+
+    places = {**emulator.endpoints(), "api": f"{gateway(stall).base}/api/v1"}
+    with IBMProvider(emulator.api_key, instance="premium-eu", endpoints=places) as provider:
+        job = provider.get_backend("ibmq_qasm_simulator").run(bell, shots=10)
+        assert [job.job_id()] == accepted
+
+
 def test_a_token_that_expires_between_the_job_and_the_look_for_it_is_renewed(provider, simulator, emulator, bell):
     emulator.fault("status", status=500, times=1, path=JOBS, method="POST")
     emulator.fault("status", status=401, code=1201, times=1, path=JOBS, method="GET")
