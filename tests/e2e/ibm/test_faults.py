@@ -218,7 +218,8 @@ def test_a_job_that_was_accepted_and_answered_with_a_failure_is_found_and_runs_o
 
 
 def test_a_submission_that_is_not_answered_leaves_time_to_look_for_the_job(emulator, gateway, bell, monkeypatch):
-    monkeypatch.setattr("qprovider_core._backend._SUBMIT_TIMEOUT_S", 6.0)
+    monkeypatch.setattr("qprovider_core._backend._SUBMIT_TIMEOUT_S", 10.0)
+    monkeypatch.setattr("qprovider_ibm._client._SUBMIT_SHARE", 0.15)
     accepted: list[str] = []
 
     def stall(method: str, path: str, told: Any) -> Any:
