@@ -108,6 +108,7 @@ class Client:
             "fields": ["crn", "service_plan_unique_id", "name", "doc", "tags"],
         }
         found: list[Mapping[str, Any]] = []
+        cursors: set[str] = set()
         for _ in range(_MOST_PAGES):
             answer = self._ask(
                 "POST",
@@ -126,8 +127,9 @@ class Client:
             found += [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
             cursor = page.get("search_cursor")
             # Only a missing cursor means the end: what the key may not see can leave a page empty.
-            if not isinstance(cursor, str) or not cursor or cursor == wanted.get("search_cursor"):
+            if not isinstance(cursor, str) or not cursor or cursor in cursors:
                 return found
+            cursors.add(cursor)
             wanted["search_cursor"] = cursor
         return found
 

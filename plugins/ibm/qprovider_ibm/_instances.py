@@ -20,6 +20,7 @@ from qprovider_core.errors import (
 from qprovider_core.records import Deadline
 from qprovider_core.secret import get_logger
 from qprovider_ibm._credentials import IBMCredentials
+from qprovider_ibm._endpoints import crn_of
 
 if TYPE_CHECKING:
     from qprovider_ibm._client import Client
@@ -253,12 +254,9 @@ class Directory:
             resources = self._client.instances_called(name, deadline)
         except QProviderError:
             raise cause from None
-        found = [
-            Instance(crn=one["crn"], name=one.get("name"), plan_id=None)
-            for one in resources
-            if isinstance(one.get("crn"), str) and one.get("name", name) == name
-        ]
-        return self._called(name, [one for one in found if ":quantum-computing:" in one.crn], deadline)
+        named = [one for one in resources if one.get("name", name) == name]
+        found = [Instance(crn=crn, name=name) for crn, _ in _usable(named)]
+        return self._called(name, found, deadline)
 
     def _with_plans(self, found: Sequence[Instance], deadline: Deadline) -> tuple[Instance, ...]:
         """The same with their plans: each plan is asked for once, all side by side."""
@@ -279,18 +277,33 @@ class Directory:
 
 
 def _read_instances(items: Iterable[Mapping[str, Any]]) -> Iterable[Instance]:
-    for item in items:
+    for crn, item in _usable(items):
         doc = item.get("doc")
         if not isinstance(doc, Mapping) or not doc.get("extensions"):
             continue  # it has no backends allotted
-        crn, name, plan, tags = (item.get(key) for key in ("crn", "name", "service_plan_unique_id", "tags"))
-        if isinstance(crn, str) and crn.startswith("crn:"):
-            yield Instance(
-                crn=crn,
-                name=name if isinstance(name, str) and name else None,
-                plan_id=plan if isinstance(plan, str) else None,
-                tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
-            )
+        name, plan, tags = (item.get(key) for key in ("name", "service_plan_unique_id", "tags"))
+        yield Instance(
+            crn=crn,
+            name=name if isinstance(name, str) and name else None,
+            plan_id=plan if isinstance(plan, str) else None,
+            tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+        )
+
+
+def _usable(items: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """The items with a CRN of this service, each once: pages may overlap."""
+    seen: set[str] = set()
+    for item in items:
+        crn = item.get("crn")
+        if not isinstance(crn, str) or crn in seen:
+            continue
+        seen.add(crn)
+        try:
+            crn_of(crn)
+        except ValueError as exc:
+            _log.warning("one instance of the account is left out: %s", exc)
+        else:
+            yield crn, item
 
 
 def _read_plan(data: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -336,3 +336,114 @@ def test_a_sound_result_of_the_same_making_is_read(hostile):
     hostile.job(state={"status": "Completed"})
     hostile.routes[f"/jobs/{JOB['id']}/results"] = result_of(fields(c=bits([[0], [3], [3]])))
     assert hostile.provider.retrieve_job(JOB["id"]).result(timeout=10).get_counts() == {"00": 1, "11": 2}
+
+
+# ------------------------------------------------------------------------------------------ the search, names, sizes
+
+
+def item(crn: Any = CRN, name: Any = "mine", **more: Any) -> dict[str, Any]:
+    """An instance as Global Search lists it."""
+    return {"crn": crn, "name": name, "service_plan_unique_id": "p", "doc": {"extensions": {"x": 1}}, **more}
+
+
+@pytest.fixture
+def searched(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Open a provider whose search gives these pages, one after another without end; and the searches it made."""
+    monkeypatch.setattr("qprovider_ibm._client._MOST_PAGES", 7)
+
+    def begin(*pages: dict[str, Any], instance: str | None = None) -> tuple[IBMProvider, list[Any]]:
+        searches: list[Any] = []
+
+        def answer(method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
+            if path == "/identity/token":
+                return 200, {}, b'{"access_token": "a-bearer-of-the-hostile-service", "expires_in": 3600}'
+            if path.startswith("/v3/resources/search"):
+                searches.append(json.loads(body).get("search_cursor"))
+                return 200, {}, json.dumps(pages[(len(searches) - 1) % len(pages)]).encode()
+            return 200, {}, json.dumps({"devices": [DEVICE]}).encode()
+
+        base = serve(answer).base
+        places = {"iam": base, "search": base, "catalog": f"{base}/globalcatalog/api/v1", "api": f"{base}/api/v1"}
+        return IBMProvider(KEY, instance=instance, endpoints=places), searches
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked"),
+    [
+        ([{"items": [item()], "search_cursor": "a"}], [None, "a"]),  # the same page again and again
+        ([{"items": [item()], "search_cursor": c} for c in "ab"], [None, "a", "b"]),
+        ([{"items": [item(), item()], "search_cursor": 7}], [None]),
+        ([{"items": [item()], "search_cursor": str(n)} for n in range(20)], [None, *"012345"]),  # without end
+    ],
+)
+@pytest.mark.parametrize("instance", [None, "mine"])
+def test_a_search_whose_pages_repeat_ends_and_gives_each_instance_once(searched, pages, asked, instance):
+    provider, searches = searched(*pages, instance=instance)
+    assert [one.id for one in provider.active_instances()] == [CRN]
+    assert searches == asked
+    assert len(provider.backends()) == 1
+
+
+@pytest.mark.parametrize(
+    "crn",
+    [
+        "crn:",
+        "crn:v1:bluemix:public:quantum-computing:evil.example/:a/1:2::",
+        "crn:v1:bluemix:public:databases:us-east:a/1:2::",
+        "crn:v1:bluemix:public:quantum-computing:us-east:a/1:2::\r\nX-Header: y",
+        "not a crn",
+        7,
+        None,
+        {"crn": CRN},
+    ],
+)
+def test_an_instance_without_a_whole_crn_is_not_used_and_hides_no_other(searched, crn):
+    provider, _ = searched({"items": [item(crn, "bad"), 7, None, item()]})
+    assert [one.name for one in provider.active_instances()] == ["mine"]
+    with pytest.raises(QProviderError, match="sees no instance"):
+        searched({"items": [item(crn, "bad")]})
+
+
+@pytest.mark.parametrize(
+    "more", [{"doc": None}, {"doc": {}}, {"doc": {"extensions": {}}}, {"doc": "x"}, {"tags": "team"}, {"name": 7}]
+)
+def test_fields_of_an_instance_of_the_wrong_kind(searched, more):
+    provider, _ = searched(
+        {"items": [item(**more), item("crn:v1:bluemix:public:quantum-computing:eu-de:a/1:2::", "b")]}
+    )
+    names = [one.name for one in provider.active_instances()]
+    assert names == (["b"] if "doc" in more else sorted(["b", CRN if "name" in more else "mine"]))
+
+
+NAMES = ("a/b", "..", "ünï", "a b", "*", "x@y", "-", "ibm:x")
+
+
+def test_names_of_backends_are_taken_as_they_are_or_left_out_one_by_one(hostile):
+    told = [*NAMES, "\x1b[2Jx", "", "x" * 5000, "a\nb", "-"]
+    hostile.routes["/backends"] = {"devices": [{**DEVICE, "name": name} for name in told]}
+    found = hostile.provider.backends()
+    assert [backend.name for backend in found] == [*NAMES]
+    assert len(found.rejected) == 4
+    assert "\x1b" not in repr(found) + found._repr_html_() + str(found.rejected[0]) + str(found.errors[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_of_a_backend_stays_one_part_of_the_path(hostile, name):
+    hostile.listed({**DEVICE, "name": name})
+    hostile.server.seen.clear()
+    with pytest.raises(QProviderError):  # there is no configuration here
+        hostile.account.fetch_configuration(BackendRef(name=name, instance=CRN))
+    paths = [path for _, path, _, _ in hostile.server.seen]
+    assert all(path.count("/") == 5 and path.endswith("/configuration") for path in paths)
+    assert len(paths) == (0 if name == ".." else 1)
+
+
+def test_fifty_megabytes_of_an_answer_are_read_and_not_shown(hostile):
+    hostile.routes["/backends"] = json.dumps({"devices": [DEVICE], "more": "x" * (50 << 20)}).encode()
+    assert len(hostile.account.ask("qprovider_list_backends")) == 1
+    hostile.status, hostile.body = 400, b"y" * (50 << 20)
+    with pytest.raises(QProviderError) as caught:
+        hostile.account.ask("qprovider_get_job", job=JobRef(id="x", instance=CRN))
+    assert len(str(caught.value)) < 1000
