@@ -16,6 +16,7 @@ from qprovider_core._backend import Backend
 from qprovider_core._job import Job
 from qprovider_core._target import build_target
 from qprovider_core.errors import CircuitError, InvalidInputError, UnknownBackendError, UnsupportedError
+from qprovider_core.qiskit_schema import fractional_gates
 from qprovider_core.records import (
     BackendConfiguration,
     BackendInfo,
@@ -120,10 +121,30 @@ class IBMBackend(Backend):
         """The same backend with (or without) its fractional gates in configuration, calibration and target."""
         if use is self._fractional:
             return self
+        from qprovider_ibm._connection import read_again  # late: the HTTP client is slow to import
+
         backend = copy.copy(self)
         backend._fractional = use
         backend.refresh()
+        if self._configuration is not None:
+            backend._configuration = read_again(self._configuration, fractional=use)
         return backend
+
+    def check_fractional_gates(self) -> None:
+        """Refuse a device that has no gates with angles of their own.
+
+        Raises:
+            InvalidInputError: It has none.
+        """
+        gates = self.configuration().basis_gates or ()
+        if fractional_gates({"basis_gates": list(gates)}):
+            return
+        raise InvalidInputError(
+            f"{self.full_name} has no fractional gates.",
+            why=f"Its gates are {', '.join(gates)}.",
+            hint="Leave use_fractional_gates out, or take a device that has them: [backend for backend in"
+            " provider.backends(use_fractional_gates=True) if 'rzz' in backend.configuration().basis_gates].",
+        )
 
     def configuration(self, *, timeout: float | None = None) -> BackendConfiguration:
         """What it can run; fetched once."""

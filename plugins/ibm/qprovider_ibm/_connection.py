@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -177,15 +177,7 @@ class Connection:
         """
         answer = self._of_backend(backend, deadline, lambda crn: self.client.configuration(crn, backend.name, deadline))
 
-        def read() -> BackendConfiguration:
-            # One pause around the document's whole life, its end included: let in while it is there, the collector
-            # would go through it, and soon through the whole process, for each of a hundred documents.
-            with collector_paused:
-                return _read_configuration(answer, backend.name, fractional)
-
-        record = read()
-        # The fields that no record names are bulky (Hamiltonians, channels) and rarely looked at.
-        return attrs.evolve(record, extra=LateMapping(record.extra, lambda: read().extra))
+        return _configuration_of(answer, backend.name, fractional)
 
     def properties(
         self, backend: BackendRef, at: datetime | None, deadline: Deadline, *, fractional: bool = False
@@ -291,6 +283,40 @@ class Connection:
                 if exc.status != 404 or place == len(instances) - 1:
                     raise
         raise AssertionError("an account uses at least one instance")
+
+
+class _Unread(LateMapping):
+    """The fields of a configuration that no record names: bulky (Hamiltonians, channels) and rarely looked at.
+
+    Attributes:
+        read: Reads the document that they are in once more, with or without the device's fractional gates.
+    """
+
+    __slots__ = ("read",)
+
+    def __init__(
+        self, keys: Iterable[str], make: Callable[[], Mapping[str, Any]], read: Callable[[bool], BackendConfiguration]
+    ) -> None:
+        super().__init__(keys, make)
+        self.read = read
+
+
+def _configuration_of(answer: Answer, name: str, fractional: bool) -> BackendConfiguration:
+    def read() -> BackendConfiguration:
+        # One pause around the document's whole life, its end included: let in while it is there, the collector
+        # would go through it, and soon through the whole process, for each of a hundred documents.
+        with collector_paused:
+            return _read_configuration(answer, name, fractional)
+
+    record = read()
+    unread = _Unread(record.extra, lambda: read().extra, lambda wanted: _configuration_of(answer, name, wanted))
+    return attrs.evolve(record, extra=unread)
+
+
+def read_again(configuration: BackendConfiguration, *, fractional: bool) -> BackendConfiguration | None:
+    """The same configuration with or without its fractional gates; None where its document is not at hand."""
+    extra = configuration.extra
+    return extra.read(fractional) if isinstance(extra, _Unread) else None
 
 
 def _read_configuration(answer: Answer, name: str, fractional: bool) -> BackendConfiguration:

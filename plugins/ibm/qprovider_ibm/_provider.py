@@ -277,6 +277,7 @@ class IBMProvider:
 
         Raises:
             UnknownBackendError: There is none, or there are several.
+            InvalidInputError: Fractional gates are asked for, and it has none.
         """
         if name is not None and not isinstance(name, str):
             raise InvalidInputError(f"A backend's name is a text, not {name!r}.")
@@ -290,11 +291,16 @@ class IBMProvider:
                 if exc.why is None and not isinstance(exc, IBMApiError):
                     exc.why = f"{self._places(instance)} not offer it (any more): it may have been retired."
                 raise
-            return backend.with_fractional_gates() if use_fractional_gates else backend
+            if use_fractional_gates:
+                backend = backend.with_fractional_gates()
+                backend.check_fractional_gates()
+            return backend
         found = self.backends(
             name, filters, min_num_qubits, instance, use_fractional_gates=use_fractional_gates, **criteria
         )
         if len(found) == 1:
+            if use_fractional_gates:
+                found[0].check_fractional_gates()
             return found[0]
         names = [backend.name for backend in found]
         raise UnknownBackendError(

@@ -397,6 +397,32 @@ def test_a_circuit_for_fractional_gates_keeps_its_rzz(provider):
     assert "rzz" not in transpile(circuit, provider.get_backend("ibm_torino"), optimization_level=0).count_ops()
 
 
+@pytest.mark.parametrize("criteria", [{"name": "ibm_torino"}, {"name": "ibm_tor*", "dynamic_circuits": True}])
+def test_a_backend_with_fractional_gates_costs_no_second_configuration(provider, emulator, criteria):
+    fractional = provider.get_backend(use_fractional_gates=True, **criteria)
+    assert "rzz" in fractional.configuration().basis_gates
+    assert [path.rpartition("/")[2] for path in asked(emulator)] == ["backends", "configuration"]
+    plain = fractional.with_fractional_gates(False)
+    assert "rzz" not in plain.configuration().basis_gates
+    assert plain.configuration().to_dict() == provider.get_backend("ibm_torino").configuration().to_dict()
+
+
+@pytest.mark.parametrize("criteria", [{"name": "ibmq_belem"}, {"name": "ibmq_b*", "simulator": False}])
+def test_a_device_without_fractional_gates_is_refused_where_they_are_asked_for(provider, criteria):
+    with pytest.raises(InvalidInputError, match="ibm:ibmq_belem has no fractional gates") as caught:
+        provider.get_backend(use_fractional_gates=True, **criteria)
+    assert "Its gates are" in caught.value.why
+    assert "sx" in caught.value.why
+    assert "Leave use_fractional_gates out" in caught.value.hint
+    having = provider.backends(use_fractional_gates=True)
+    assert [one.name for one in having if "rzz" in one.configuration().basis_gates and not one.simulator]
+
+
+def test_a_simulator_has_its_gates_with_angles_either_way(provider):
+    simulator = provider.get_backend("ibmq_qasm_simulator", use_fractional_gates=True)
+    assert "rzz" in simulator.configuration().basis_gates
+
+
 # --------------------------------------------------------------------------------------------- pulse ended
 
 
