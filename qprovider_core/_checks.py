@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterVector
 
 from qprovider_core.errors import CircuitError, InvalidInputError, UnknownOptionError
 from qprovider_core.records import ProviderSpec, SamplePub
@@ -247,7 +248,8 @@ def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple
     """For each circuit its rows of values, one experiment a row.
 
     `binds` is a list of mappings from parameters (or their names) to numbers, each of which is applied to every
-    circuit; or, as Qiskit Aer takes it, one mapping a circuit from parameters to lists of numbers.
+    circuit; or, as Qiskit Aer takes it, one mapping a circuit from parameters to lists of numbers. A vector of
+    parameters takes a list of numbers, one for each of its elements.
     """
     for index, circuit in enumerate(circuits):
         if circuit.num_parameters and not binds:
@@ -263,8 +265,9 @@ def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple
         binds = [binds]
     if not isinstance(binds, Sequence) or not all(isinstance(one, Mapping) for one in binds):
         raise InvalidInputError(f"parameter_binds is a list of mappings from parameters to values, not {binds!r}.")
+    binds = [_by_name(one) for one in binds]
     known = {parameter.name for circuit in circuits for parameter in circuit.parameters}
-    for given in {key.name if isinstance(key, Parameter) else str(key) for one in binds for key in one} - known:
+    for given in sorted({name for one in binds for name in one} - known):
         raise UnknownOptionError(given, known, what=f"No circuit has the parameter {given!r} of parameter_binds.")
     if any(_is_list(value) for one in binds for value in one.values()):
         if len(binds) != len(circuits):
@@ -279,11 +282,41 @@ def _bindings(circuits: Sequence[QuantumCircuit], binds: Any) -> list[list[tuple
     return [[_row(circuit, one, i) for one in binds] for i, circuit in enumerate(circuits)]
 
 
+def _by_name(bind: Mapping[Any, Any]) -> dict[str, Any]:
+    """The mapping by the parameters' names, vectors taken apart."""
+    named: dict[str, Any] = {}
+    for key, value in bind.items():
+        pairs = [(key.name if isinstance(key, Parameter) else str(key), value)]
+        if isinstance(key, ParameterVector):
+            pairs = _elements(key, value)
+        for name, one in pairs:
+            if name in named:
+                raise InvalidInputError(f"parameter_binds gives values for {name} twice.")
+            named[name] = one
+    return named
+
+
+def _elements(vector: ParameterVector, values: Any) -> list[tuple[str, Any]]:
+    """The names of a vector's elements with their values."""
+    size = len(vector)
+    if not _is_list(values) or any(_is_list(value) for value in values):
+        raise InvalidInputError(
+            f"The vector {vector.name!r} of parameter_binds takes a list of {size} numbers, not {reprlib.repr(values)}.",
+            hint="For several sets of values give one mapping a set: [{vector: row} for row in rows].",
+        )
+    if len(values) != size:
+        raise InvalidInputError(
+            f"The vector {vector.name!r} of parameter_binds has {size} elements, and was given {len(values)} values.",
+            hint="Give one number for each element.",
+        )
+    return [(element.name, value) for element, value in zip(vector, values, strict=True)]
+
+
 def _is_list(value: Any) -> bool:
     return (isinstance(value, Sequence) and not isinstance(value, str)) or getattr(value, "ndim", 0) == 1
 
 
-def _unzipped(bind: Mapping[Any, Any]) -> list[dict[Any, Any]]:
+def _unzipped(bind: Mapping[str, Any]) -> list[dict[str, Any]]:
     """``{a: [1, 2], b: [3, 4]}`` as ``[{a: 1, b: 3}, {a: 2, b: 4}]``."""
     lengths = {len(values) if _is_list(values) else 1 for values in bind.values()}
     if len(lengths) > 1:
@@ -294,16 +327,15 @@ def _unzipped(bind: Mapping[Any, Any]) -> list[dict[Any, Any]]:
     return [{key: v[i] if _is_list(v) else v for key, v in bind.items()} for i in range(count)]
 
 
-def _row(circuit: QuantumCircuit, bind: Mapping[Any, Any], index: int) -> tuple[float, ...]:
-    by_name = {key.name if isinstance(key, Parameter) else key: value for key, value in bind.items()}
-    missing = [parameter.name for parameter in circuit.parameters if parameter.name not in by_name]
+def _row(circuit: QuantumCircuit, bind: Mapping[str, Any], index: int) -> tuple[float, ...]:
+    missing = [parameter.name for parameter in circuit.parameters if parameter.name not in bind]
     if missing:
         raise CircuitError(
             f"Circuit {index} ({circuit.name!r}) has no value for {', '.join(missing)} in parameter_binds.",
             index=index,
         )
     try:
-        row = tuple(float(by_name[parameter.name]) for parameter in circuit.parameters)
+        row = tuple(float(bind[parameter.name]) for parameter in circuit.parameters)
     except (TypeError, ValueError, OverflowError) as exc:
         raise CircuitError(f"Circuit {index}: a parameter's value is no number: {exc}.", index=index) from exc
     if not all(map(math.isfinite, row)):

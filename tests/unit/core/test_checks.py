@@ -296,6 +296,44 @@ def test_elements_of_a_vector_are_parameters_too(device, cloud):
     assert cloud.requests[0].pubs[0].parameter_values == (1, 2)
 
 
+VECTOR = ParameterVector("v", 12)
+
+
+@pytest.mark.parametrize(
+    ("binds", "rows"),
+    [
+        ({VECTOR: range(12), THETA: 0.5}, [(0.5, *range(12))]),
+        ([{VECTOR: list(range(12)), "theta": 0.5}], [(0.5, *range(12))]),
+        ([{VECTOR: np.arange(12.0) + k, THETA: k} for k in range(2)], [(0, *range(12)), (1, *range(1, 13))]),
+    ],
+)
+def test_a_vector_of_parameters_takes_one_value_for_each_element(binds, rows, device, cloud):
+    device().run(rotated(THETA, *VECTOR), parameter_binds=binds)
+    assert [pub.parameter_values for pub in cloud.requests[0].pubs] == rows
+
+
+@pytest.mark.parametrize(
+    ("bind", "what", "hint"),
+    [
+        (
+            {VECTOR: [1.0] * 11},
+            "The vector 'v' of parameter_binds has 12 elements, and was given 11 values",
+            "for each",
+        ),
+        ({VECTOR: []}, "has 12 elements, and was given 0 values", "for each"),
+        ({VECTOR: 1.0}, "takes a list of 12 numbers, not 1.0", "[{vector: row} for row in rows]"),
+        ({VECTOR: np.zeros((2, 12))}, "takes a list of 12 numbers", "[{vector: row} for row in rows]"),
+        ({VECTOR: [[1.0, 2.0]] * 12}, "takes a list of 12 numbers", "[{vector: row} for row in rows]"),
+        ({VECTOR: [1.0] * 12, VECTOR[3]: 1}, "gives values for v[3] twice", None),
+        ({ParameterVector("w", 2): [1, 2]}, "No circuit has the parameter 'w[0]'", None),
+    ],
+)
+def test_values_that_do_not_fit_a_vector_are_refused(bind, what, hint, refused):
+    error = refused(rotated(*VECTOR), InvalidInputError, parameter_binds=[bind])
+    assert what in error.what
+    assert hint is None or hint in error.hint
+
+
 def test_several_registers_are_no_obstacle(device, cloud):
     circuit = QuantumCircuit(
         QuantumRegister(1, "a"), QuantumRegister(1, "b"), ClassicalRegister(1), ClassicalRegister(2)
