@@ -301,7 +301,8 @@ def _elements(vector: ParameterVector, values: Any) -> list[tuple[str, Any]]:
     size = len(vector)
     if not _is_list(values) or any(_is_list(value) for value in values):
         raise InvalidInputError(
-            f"The vector {vector.name!r} of parameter_binds takes a list of {size} numbers, not {reprlib.repr(values)}.",
+            f"The vector {vector.name!r} of parameter_binds takes a list of {size} numbers, not"
+            f" {reprlib.repr(values)}.",
             hint="For several sets of values give one mapping a set: [{vector: row} for row in rows].",
         )
     if len(values) != size:

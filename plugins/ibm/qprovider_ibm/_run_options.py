@@ -141,7 +141,8 @@ def checked_run_options(
     """The options that were given, as plain values; checking them once more changes nothing.
 
     Args:
-        configuration: Of the backend, for the range of `rep_delay`; without it, that is left to the service.
+        configuration: Of the backend, for the range of `rep_delay`, and for what only simulators take; without it,
+            these are left to the service.
     Raises:
         UnknownOptionError: A name that nothing takes.
         InvalidInputError: A value that the option does not take.
@@ -168,6 +169,13 @@ def checked_run_options(
     if configuration is not None:
         for delay in (checked.get("rep_delay"), checked.get("execution", {}).get("rep_delay")):
             check_rep_delay(delay, configuration)
+        if {"noise_model"} & {*checked, *checked.get("simulator", ())} and not configuration.simulator:
+            raise InvalidInputError(
+                f"{configuration.backend_name} is a device, and takes no noise_model.",
+                why="Noise models are for simulators: a device has its own noise.",
+                hint="Run on one of provider.backends(simulator=True), or on this machine:"
+                " qiskit_aer.AerSimulator(noise_model=…).run(circuit).",
+            )
     return checked
 
 

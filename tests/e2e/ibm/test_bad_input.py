@@ -267,6 +267,15 @@ def test_what_is_no_circuit(belem, refused, wrong):
     refused(InvalidInputError, lambda: belem.run(), "nothing to run", "Pass a circuit")
 
 
+def test_a_noise_model_for_a_device(belem, refused):
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    words = "takes no noise_model", "provider.backends(simulator=True)"
+    refused(InvalidInputError, lambda: belem.run(circuit, noise_model={"errors": []}), *words)
+    sampler = belem.sampler(options={"simulator": {"noise_model": {"errors": []}}})
+    refused(InvalidInputError, lambda: sampler.run([circuit]), *words)
+
+
 class TestRzz:
     """Angles outside 0 to pi/2: as numbers, bound, and somewhere in a sweep."""
 

@@ -258,3 +258,15 @@ def their_names(options, prefix=""):
 def test_the_names_are_those_of_ibms_own_client(ours, theirs):
     more = {"environment.image", "environment.calibration_id"}
     assert names(ours) - more == their_names(theirs)
+
+
+@pytest.mark.parametrize("options", [{"noise_model": {"errors": []}}, {"simulator": {"noise_model": {"errors": []}}}])
+def test_a_noise_model_is_for_simulators(options):
+    with pytest.raises(InvalidInputError, match="ibm_x is a device, and takes no noise_model") as caught:
+        checked_run_options(options, DEVICE)
+    assert "has its own noise" in caught.value.why
+    assert "provider.backends(simulator=True)" in caught.value.hint
+    assert "AerSimulator(noise_model=…)" in caught.value.hint
+    assert checked_run_options(options, BackendConfiguration(backend_name="sim", simulator=True)) == options
+    assert checked_run_options(options) == options
+    assert checked_run_options({"noise_model": None, "simulator": {"seed_simulator": 1}}, DEVICE)
