@@ -16,8 +16,14 @@ DATA_DIR = "QPROVIDER_DATA_DIR"
 PLUGINS = "QPROVIDER_PLUGINS"
 DISABLE_PLUGINS = "QPROVIDER_DISABLE_PLUGINS"
 TIMEOUT = "QPROVIDER_TIMEOUT"
+LEDGER = "QPROVIDER_LEDGER"
+LEDGER_CIRCUITS = "QPROVIDER_LEDGER_CIRCUITS"
+SETTLE_TIME = "QPROVIDER_SETTLE_TIME"
 
 DEFAULT_TIMEOUT_S = 30.0
+DEFAULT_CIRCUITS_MIB = 16.0
+LEDGER_FILE = "jobs.sqlite3"
+_OFF = frozenset({"off", "no", "none", "false", "0"})
 
 
 @attrs.frozen(kw_only=True)
@@ -77,17 +83,49 @@ def timeout_s(argument: float | None = None) -> float:
     text = variable(TIMEOUT)
     if text is None:
         return DEFAULT_TIMEOUT_S
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not _positive(seconds):
-        raise ConfigurationError(
-            f"The environment variable {TIMEOUT} is {text!r}.",
-            why="It must be a positive, finite number of seconds.",
-            hint=f"Set it to {DEFAULT_TIMEOUT_S:g}, for instance, or unset it.",
-        )
-    return seconds
+    return _number(TIMEOUT, text, "a positive, finite number of seconds", DEFAULT_TIMEOUT_S)
+
+
+def ledger_path(argument: str | os.PathLike[str] | None = None) -> Path | None:
+    """The file of the ledger, which need not exist; None when it is switched off.
+
+    Args:
+        argument: A file, a directory to keep it in, or ``"off"``.
+    """
+    text = os.fspath(argument) if argument is not None else variable(LEDGER)
+    if text is None:
+        return data_dir() / LEDGER_FILE
+    if text.strip().lower() in _OFF:
+        return None
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    return path / LEDGER_FILE if path.is_dir() else path
+
+
+def ledger_circuits_bytes() -> int:
+    """How large a job's circuits may be, packed, to be kept in the ledger; 0 for none at all.
+
+    Raises:
+        ConfigurationError: The environment variable is neither ``off`` nor a number of MiB.
+    """
+    text = variable(LEDGER_CIRCUITS)
+    if text is None:
+        return int(DEFAULT_CIRCUITS_MIB * 2**20)
+    if text.strip().lower() in _OFF:
+        return 0
+    return int(_number(LEDGER_CIRCUITS, text, "a positive number of MiB, or off", DEFAULT_CIRCUITS_MIB) * 2**20)
+
+
+def settle_time_s(declared: float) -> float:
+    """How long a vendor may not list a job yet whose answer was lost, in seconds: what its plugin declares, unless
+    the environment says otherwise (for a service that is slower, or a test's that is not).
+
+    Raises:
+        ConfigurationError: The environment variable is no number of at least 0.
+    """
+    text = variable(SETTLE_TIME)
+    if text is None or text.strip() == "0":
+        return declared if text is None else 0.0
+    return _number(SETTLE_TIME, text, "a finite number of seconds of at least 0", declared)
 
 
 def settings(*, timeout: float | None = None) -> tuple[Setting, ...]:
@@ -95,6 +133,7 @@ def settings(*, timeout: float | None = None) -> tuple[Setting, ...]:
     answers = (
         ("config_dir", CONFIG_DIR, config_dir()),
         ("data_dir", DATA_DIR, data_dir()),
+        ("ledger", LEDGER, ledger_path() or "off"),
         ("plugins", PLUGINS, plugin_allowlist()),
         ("disabled plugins", DISABLE_PLUGINS, plugin_blocklist()),
     )
@@ -107,6 +146,21 @@ def settings(*, timeout: float | None = None) -> tuple[Setting, ...]:
 
 def _source(name: str) -> str:
     return f"environment ({name})" if variable(name) else "default"
+
+
+def _number(name: str, text: str, wanted: str, example: float) -> float:
+    """The positive, finite number that an environment variable holds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not _positive(number):
+        raise ConfigurationError(
+            f"The environment variable {name} is {text!r}.",
+            why=f"It must be {wanted}.",
+            hint=f"Set it to {example:g}, for instance, or unset it.",
+        )
+    return number
 
 
 def _positive(number: float) -> bool:

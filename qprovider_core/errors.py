@@ -8,7 +8,8 @@
     │   ├── UnsupportedError          .capability: this vendor does not offer that
     │   └── VetoError                 a cross-cutting plugin refused the call
     ├── AuthenticationError           the vendor refused the credentials
-    ├── TransportError                .retryable: the vendor could not be reached
+    ├── LedgerError                   .path, .copy: the job record cannot be read or written
+    ├── TransportError                .retryable, .arrived: the vendor could not be reached
     │   └── DeadlineError             .timeout_s: no answer in time (also a TimeoutError)
     ├── ResponseError                 .path: an answer that is not of the agreed form
     ├── InvalidInputError             what the caller passed (also a ValueError)
@@ -22,6 +23,7 @@
         ├── JobFailedError            .code: the job ended in ERROR
         ├── JobCancelledError         the job was cancelled
         ├── JobTimeoutError           .job: not finished in time (also a TimeoutError); the job lives on
+        ├── SubmitUnknownError        .key: whether the job arrived is not known, and the vendor cannot tell
         └── ResultError               the job is done but its result cannot be had
 
 Each message says what happened, why, and what to do next; the facts are attributes, too.
@@ -145,11 +147,26 @@ class TransportError(QProviderError):
 
     Attributes:
         retryable: Whether the same call may be sent again without doing harm.
+        arrived: False where what was sent certainly did not arrive, or was certainly not acted on (no connection came
+            about, a limit of requests); None where that is not known. The core sends a submission again on False, and
+            asks the vendor for its key first on None.
     """
 
-    def __init__(self, what: str, *, retryable: bool = True, why: str | None = None, hint: str | None = None) -> None:
+    arrived: bool | None = None
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        retryable: bool = True,
+        arrived: bool | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(what, why=why, hint=hint)
         self.retryable = retryable
+        if arrived is not None:
+            self.arrived = arrived
 
 
 class DeadlineError(TransportError, TimeoutError):
@@ -170,6 +187,22 @@ class DeadlineError(TransportError, TimeoutError):
     ) -> None:
         super().__init__(what, retryable=retryable, why=why, hint=hint)
         self.timeout_s = timeout_s
+
+
+class LedgerError(QProviderError):
+    """The ledger, the record of all jobs on this machine, cannot be read or written.
+
+    Attributes:
+        path: The file.
+        copy: Where a copy of it was kept; None when there was nothing to keep.
+    """
+
+    def __init__(
+        self, what: str, *, path: str = "", copy: str | None = None, why: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.path = path
+        self.copy = copy
 
 
 class ResponseError(QProviderError):
@@ -396,6 +429,26 @@ class JobTimeoutError(JobError, TimeoutError):
     def __reduce__(self) -> tuple[object, ...]:
         # A handle holds connections and locks, which do not travel.
         return (type(self), self.args, {**self.__dict__, "job": None})
+
+
+class SubmitUnknownError(JobError):
+    """Whether the job arrived is not known, and the vendor has no way to tell. It is never sent again by itself.
+
+    Attributes:
+        key: The key under which the ledger keeps the submission.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        key: str = "",
+        job_id: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, job_id=job_id, why=why, hint=hint)
+        self.key = key
 
 
 class ResultError(JobError):

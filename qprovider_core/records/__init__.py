@@ -33,6 +33,7 @@ from qprovider_core.records.jobs import (
     Submission,
     SubmissionOutcome,
 )
+from qprovider_core.records.ledger import JobEvent, JobRecord
 from qprovider_core.records.properties import (
     BackendProperties,
     GateCalibration,
@@ -59,9 +60,11 @@ __all__ = [
     "GateConfiguration",
     "InstanceInfo",
     "JobDetails",
+    "JobEvent",
     "JobInfo",
     "JobPage",
     "JobQuery",
+    "JobRecord",
     "JobRef",
     "JobRequest",
     "JobResult",

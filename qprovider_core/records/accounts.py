@@ -34,10 +34,14 @@ class ProviderSpec(Record):
         extra_fields: Names of the vendor's own criteria, kept in `BackendInfo.extra`.
         run_options: Names that `Backend.run` accepts for this vendor beside the common ones.
         default_shots: Shots of a circuit when none are given, >= 1.
-        max_tags: How many tags a job may carry; None for no limit. 0: the vendor has no tags.
+        max_tags: How many tags a job may carry; None for no limit. 0: the vendor has no tags. The core's key takes
+            one of them.
         max_tag_length: Longest tag, in characters, >= 1; None for no limit.
         min_poll_s: Shortest pause between two looks at a job, in seconds.
-        settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job.
+        settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job; only
+            after that does `SubmissionOutcome.ABSENT` mean that it did not arrive.
+        process_bound: Whether its jobs end with the Python process that submitted them, such as simulations on this
+            machine.
         backend_class, job_class: In-process only: import strings (``package.module:Class``) of subclasses
             of the core's handles.
     """
@@ -56,6 +60,7 @@ class ProviderSpec(Record):
     )
     min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
+    process_bound: bool = attrs.field(default=False, validator=of_type(bool))
     backend_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
     job_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
 

@@ -93,9 +93,9 @@ class JobRequest(Record):
         pubs: At least one.
         memory: Whether the outcome of each shot is wanted, in order. A vendor that has it anyway may send it.
         options: The vendor's own options, by name; what was not given is not in it.
-        tags: The user's tags.
+        tags: The user's tags, and the one that carries the key (``qprovider:KEY``) where the vendor has tags.
         name: The user's name for the job.
-        key: The core's own key for this submission, unique; it travels as a tag where the vendor has tags.
+        key: The core's own key for this submission, unique.
         session_id: The vendor's session or batch that the job belongs to.
     """
 
@@ -145,6 +145,8 @@ class JobInfo(Record):
             to do about it, where the vendor says.
         kind: ``sample`` or ``estimate``, as in `JobRequest`; None when not told.
         shots: Of its first circuit.
+        key: The core's key of the submission (`JobRequest.key`), where the vendor tells it. The core reads it from
+            the tag that carries it, and takes that tag out of `tags`.
         extra: Whatever else the vendor tells, by its own names.
     """
 
@@ -166,6 +168,7 @@ class JobInfo(Record):
     session_id: str | None = None
     kind: Literal["sample", "estimate"] | None = None
     shots: int | None = None
+    key: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
 
     @property

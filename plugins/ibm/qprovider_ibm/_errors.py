@@ -161,7 +161,7 @@ def _plain(status: int, body: bytes) -> str | None:
 def refused(refusal: Refusal) -> IBMApiError:
     """The error for a refusal of the Quantum API, or of a service beside it."""
     what = f"IBM Quantum did not do {refusal.place}: {refusal.said}."
-    more = {"why": refusal.traced, "hint": refusal.solution}
+    more: dict[str, Any] = {"why": refusal.traced, "hint": refusal.solution}
     error: IBMApiError
     if refusal.status == 401:
         more["hint"] = refusal.solution or "The API key may have been deleted or locked: create another one."
@@ -172,7 +172,8 @@ def refused(refusal: Refusal) -> IBMApiError:
         )
         error = IBMAuthenticationError(what, **more)
     elif refusal.status in (413, 429) or refusal.status >= 500:
-        error = IBMTransportError(what, retryable=True, **more)
+        # Below 500 it was turned away at the door; above, nobody knows how far it came.
+        error = IBMTransportError(what, arrived=None if refusal.status >= 500 else False, **more)
         error.retry_after_s = refusal.retry_after_s
     else:
         error = IBMRequestError(what, **more)

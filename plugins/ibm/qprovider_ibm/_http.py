@@ -285,6 +285,8 @@ class Transport:
 class NotSentError(TransportError):
     """No connection came about: nothing was sent."""
 
+    arrived = False
+
 
 class _TooLateError(Exception):
     """The deadline passed while the body was being read."""

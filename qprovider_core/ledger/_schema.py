@@ -1,0 +1,114 @@
+"""The ledger's tables, and how a file of an older schema is brought to this one.
+
+Times are whole microseconds since 1970, UTC. A place is an account's backend: few of them for many jobs, so that
+texts as long as an instance's CRN are kept once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+APPLICATION_ID = 0x71706A6C  # "qpjl", so that no other SQLite file is taken for a ledger
+
+_FIRST = """
+CREATE TABLE places (
+    id INTEGER PRIMARY KEY,
+    provider TEXT NOT NULL,
+    account TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    UNIQUE (provider, account, instance, backend)
+);
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    place INTEGER NOT NULL,
+    job_id TEXT,
+    state TEXT NOT NULL,
+    final INTEGER NOT NULL,
+    name TEXT,
+    note TEXT,
+    tags TEXT,
+    shots INTEGER,
+    num_circuits INTEGER,
+    error TEXT,
+    created INTEGER NOT NULL,
+    written INTEGER NOT NULL,
+    sent INTEGER,
+    updated INTEGER NOT NULL,
+    started INTEGER,
+    ended INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    process_bound INTEGER NOT NULL DEFAULT 0,
+    owner TEXT,
+    rerun_of TEXT,
+    calibration INTEGER,
+    options TEXT,
+    more TEXT
+);
+CREATE INDEX jobs_created ON jobs (created);
+CREATE INDEX jobs_place ON jobs (place, state, created);
+CREATE INDEX jobs_state ON jobs (state, created);
+CREATE INDEX jobs_id ON jobs (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX jobs_name ON jobs (name, created) WHERE name IS NOT NULL;
+CREATE INDEX jobs_open ON jobs (seq) WHERE final = 0;
+CREATE TABLE tags (
+    tag TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (tag, seq)
+) WITHOUT ROWID;
+CREATE INDEX tags_seq ON tags (seq);
+CREATE TABLE events (
+    seq INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    text TEXT,
+    PRIMARY KEY (seq, number)
+) WITHOUT ROWID;
+CREATE TABLE requests (
+    seq INTEGER PRIMARY KEY,
+    request BLOB NOT NULL,
+    circuits BLOB
+);
+CREATE TABLE results (
+    seq INTEGER PRIMARY KEY,
+    result BLOB NOT NULL
+);
+CREATE TABLE calibrations (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    document BLOB NOT NULL
+);
+CREATE TABLE contexts (
+    seq INTEGER PRIMARY KEY,
+    backend BLOB
+);
+"""
+
+# Each turns a file of the schema before it into the next one, within one transaction. A step that was once released
+# is never changed: another one follows it.
+STEPS: Sequence[str] = (_FIRST,)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema of an open file; 0 for an empty one."""
+    number: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return number
+
+
+def bring_up(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
+    """Bring an older or empty file to the newest schema, whole or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(version_of(connection), len(steps)):
+            for statement in steps[number].split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
