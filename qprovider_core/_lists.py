@@ -8,11 +8,13 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from qprovider_core._exports import Kind, Table, Tabular
 from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
 from qprovider_core._text import printable
 from qprovider_core.query import Rejections
 from qprovider_core.records._base import Record
 from qprovider_core.records.backends import BackendInfo
+from qprovider_core.records.jobs import JobInfo
 
 T = TypeVar("T")
 _LONGEST = 600  # characters of a remark that are shown; the whole is in `.reason`
@@ -43,8 +45,8 @@ class QueryError(Record):
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-class AnswerList(list[T], Generic[T]):
-    """A list with what its query has to say beside it.
+class AnswerList(list[T], Tabular, Generic[T]):
+    """A list with what its query has to say beside it; `to_pandas`, `to_csv` and so on give it as a table.
 
     Attributes:
         errors: Who did not answer, and why. Look here before you trust that a list is complete.
@@ -117,6 +119,9 @@ class BackendList(AnswerList[T]):
     def _row(self, item: T) -> tuple[object, ...]:
         return backend_row(_info_of(item))
 
+    def _table(self) -> Table:
+        return Table(BACKEND_COLUMNS, [_backend_cells(item) for item in self])
+
     def _nothing(self) -> str:
         if not self.rejected:
             return "No backends."
@@ -139,9 +144,105 @@ class JobList(AnswerList[T]):
     _head = ("job", "state", "backend", "created", "tags", "name")
 
     def _row(self, item: Any) -> tuple[object, ...]:
-        info = item.info
+        info = _job_info_of(item)
         created = info.created_at.isoformat(" ", "seconds") if info.created_at else None
         return (info.id, info.state.value, info.backend, created, ", ".join(info.tags) or None, info.name)
 
+    def _table(self) -> Table:
+        return Table(JOB_COLUMNS, [_job_cells(item) for item in self])
+
     def _nothing(self) -> str:
         return "No jobs."
+
+
+# -- as tables --------------------------------------------------------------------------------------------------------
+
+BACKEND_COLUMNS: Mapping[str, Kind] = {
+    "full_name": "text",
+    "provider": "text",
+    "account": "text",
+    "name": "text",
+    "instance": "text",
+    "instance_name": "text",
+    "num_qubits": "integer",
+    "simulator": "flag",
+    "noisy": "flag",
+    "operational": "flag",
+    "pending_jobs": "integer",
+    "status_msg": "text",
+    "version": "text",
+    "description": "text",
+    "processor": "text",
+    "features": "texts",
+    "max_shots": "integer",
+    "max_circuits": "integer",
+    "median_two_qubit_error": "number",
+    "median_readout_error": "number",
+    "clops": "number",
+    "wait_s": "number",
+    "calibrated_at": "time",
+}
+JOB_COLUMNS: Mapping[str, Kind] = {
+    "id": "text",
+    "provider": "text",
+    "account": "text",
+    "backend": "text",
+    "instance": "text",
+    "state": "text",
+    "state_text": "text",
+    "name": "text",
+    "tags": "texts",
+    "note": "text",
+    "key": "text",
+    "shots": "integer",
+    "created_at": "time",
+    "started_at": "time",
+    "ended_at": "time",
+    "error": "text",
+    "error_code": "text",
+    "queue_position": "integer",
+    "quantum_s": "number",
+    "session_id": "text",
+}
+
+
+def _backend_cells(item: Any) -> list[object]:
+    info = _info_of(item)
+    beside = {
+        "provider": info.provider or _provider_of(item),
+        "account": info.account or _account_of(item),
+    }
+    return [beside[name] if name in beside else getattr(info, name) for name in BACKEND_COLUMNS]
+
+
+def _job_cells(item: Any) -> list[object]:
+    info = _job_info_of(item)
+    beside = {
+        "provider": _own_text(item, "provider") or _provider_of(item),
+        "account": _own_text(item, "account") or _account_of(item),
+        "note": _own_text(item, "note"),
+        "key": _own_text(item, "key") or _own_text(info, "key"),
+        "queue_position": info.queue.position if info.queue else None,
+        "quantum_s": info.usage.quantum_s if info.usage else None,
+    }
+    return [beside[name] if name in beside else getattr(info, name) for name in JOB_COLUMNS]
+
+
+def _job_info_of(item: Any) -> JobInfo:
+    info = getattr(item, "info", item)  # a handle and a record of the ledger have one
+    assert isinstance(info, JobInfo)
+    return info
+
+
+def _own_text(item: Any, name: str) -> str | None:
+    """The item's text of that name. A handle may have a method of the same name; an empty text tells nothing."""
+    value = getattr(item, name, None)
+    return value if isinstance(value, str) and value else None
+
+
+def _provider_of(handle: Any) -> str | None:
+    return _own_text(getattr(handle, "_account", None), "provider")
+
+
+def _account_of(handle: Any) -> str | None:
+    return _own_text(getattr(handle, "_account", None), "name")

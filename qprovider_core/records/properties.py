@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, overload
 
 import attrs
 
+from qprovider_core._exports import Table, Tabular
 from qprovider_core.errors import InvalidInputError, ResponseError
 from qprovider_core.records._base import Record, as_utc, aware
+from qprovider_core.records._calibration_tables import gate_table, qubit_table
 
 
 @attrs.frozen(repr=False)
@@ -84,8 +86,10 @@ def _numbers(values: Mapping[str, Measured]) -> dict[str, float]:
     return {name: measured.value for name, measured in values.items()}
 
 
-class BackendProperties:
+class BackendProperties(Tabular):
     """Calibration of a backend at one moment. Readers answer in SI units, None when not reported.
+
+    `to_pandas`, `to_csv` and so on give one row a qubit; those of `gate_table()` one row a gate.
 
     Attributes:
         backend_name, backend_version: Whose calibration it is.
@@ -289,6 +293,15 @@ class BackendProperties:
         """Median readout error over the qubits, in [0, 1]."""
         errors = [e for values in self.bare.qubits if (e := values.get("readout_error")) is not None]
         return median(errors) if errors else None
+
+    # -- tables -------------------------------------------------------------------------------------------
+
+    def _table(self) -> Table:
+        return qubit_table(self.bare)
+
+    def gate_table(self) -> Table:
+        """One row for each gate and place: its error (1 means "not calibrated"), its length, and when measured."""
+        return gate_table(self.gates)
 
     # -- JSON ---------------------------------------------------------------------------------------------
 
