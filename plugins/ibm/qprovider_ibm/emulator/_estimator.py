@@ -67,7 +67,7 @@ def run(params: Mapping[str, Any], task: Mapping[str, Any], threads: int) -> byt
     for pub, (evs, stds) in zip(pubs, outcomes, strict=True):
         fields = {name: _encode.ndarray(array) for name, array in _fields(evs, stds).items()}
         data = _encode.data_bin(fields, ["numpy.ndarray"] * len(fields), evs.shape)
-        metadata = {**_metadata(pub), **twirling_metadata(options)}
+        metadata = {**_metadata(pub), **twirling_metadata(options, pub.shots, measurements=True)}
         results.append(_encode.tagged("PubResult", {"data": data, "metadata": metadata}))
     metadata = {
         "dynamical_decoupling": {"enable": False, "sequence_type": "XX", **(options.get("dynamical_decoupling") or {})},

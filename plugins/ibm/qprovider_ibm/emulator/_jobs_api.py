@@ -121,8 +121,9 @@ class JobsApi:
             session.add(job)
         service.scheduler.submit(job, device)
         answer = {"id": job.id, "backend": job.backend}
-        if job.session_id:
-            answer["session_id"] = job.session_id
+        for name in ("session_id", "calibration_id"):
+            if getattr(job, name):
+                answer[name] = getattr(job, name)
         return json_answer(request, answer | ({"private": True} if job.private else {}))
 
     def _checked(self, instance: Instance, body: dict[str, Any]) -> tuple[Device, bool, Session | None]:

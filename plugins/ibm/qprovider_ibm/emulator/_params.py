@@ -186,7 +186,7 @@ def _sampler_pub(pub: list[Any], params: Mapping[str, Any], options: Mapping[str
     sets = _sets_of_values(pub[1] if len(pub) > 1 else None, f"{path}[1]")
     shots = pub[2] if len(pub) > 2 else None
     optional(integer(1))(shots, f"{path}[2]")
-    return sets, shots or params.get("shots") or options.get("default_shots") or DEFAULT_SHOTS
+    return sets, sampler_shots(shots, params, options)
 
 
 def _estimator_pub(pub: list[Any], params: Mapping[str, Any], options: Mapping[str, Any], path: str) -> tuple[int, int]:
@@ -200,13 +200,52 @@ def _estimator_pub(pub: list[Any], params: Mapping[str, Any], options: Mapping[s
     return sets, estimator_shots(precision, params, options)
 
 
+def sampler_shots(shots: int | None, params: Mapping[str, Any], options: Mapping[str, Any]) -> int:
+    """Shots of a pub that asks for so many, or for none in particular."""
+    by_default = _twirled_shots(options, measurements=False) or options.get("default_shots") or DEFAULT_SHOTS
+    return int(shots or params.get("shots") or by_default)
+
+
 def estimator_shots(precision: float | None, params: Mapping[str, Any], options: Mapping[str, Any]) -> int:
     """Shots that reach a pub's precision for an observable that is a single Pauli."""
     precision = precision or params.get("precision")
-    if precision is None and options.get("default_shots"):
-        return int(options["default_shots"])
+    if precision is None and (shots := _twirled_shots(options, measurements=True) or options.get("default_shots")):
+        return int(shots)
     wanted = max(precision or options.get("default_precision") or DEFAULT_PRECISION, _FINEST)
     return max(1, math.ceil(1 / wanted**2))
+
+
+# ------------------------------------------------------------------------------------------------------- twirling
+# Source of its numbers: the reference of IBM's client, TwirlingOptions. Their product goes before `default_shots`,
+# and after what a pub or the job asks for.
+
+
+def _twirls(options: Mapping[str, Any], *, measurements: bool) -> bool:
+    """Whether anything is twirled; `measurements`: whether these are by default."""
+    twirling = options.get("twirling") or {}
+    return bool(twirling.get("enable_gates") or twirling.get("enable_measure", measurements))
+
+
+def _twirled_shots(options: Mapping[str, Any], *, measurements: bool) -> int | None:
+    """The product of twirling's two numbers, where both are given and anything is twirled."""
+    number, each = _twirling_numbers(options)
+    return None if number is None or each is None or not _twirls(options, measurements=measurements) else number * each
+
+
+def _twirling_numbers(options: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Randomizations, and shots of each; None for those that are to be chosen."""
+    twirling = options.get("twirling") or {}
+    given = (twirling.get(name, "auto") for name in ("num_randomizations", "shots_per_randomization"))
+    number, each = (None if value == "auto" else int(value) for value in given)
+    return number, each
+
+
+def randomizations(options: Mapping[str, Any], shots: int, *, measurements: bool) -> int | None:
+    """How many randomizations a pub of that many shots gets; None where nothing is twirled."""
+    if not _twirls(options, measurements=measurements):
+        return None
+    number, each = _twirling_numbers(options)
+    return number or math.ceil(shots / (each or max(64, math.ceil(shots / 32))))
 
 
 # --------------------------------------------------------------------------------------------- circuits and values

@@ -8,6 +8,8 @@ import attrs
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, Measure, Reset
 
+from qprovider_ibm.emulator._variables import has_stores
+
 # The second kinds of measurement and reset do the same as the first ones.
 _TWINS: Mapping[str, type] = {"measure_2": Measure, "reset_2": Reset}
 # Fewer active qubits than this are quick to simulate together.
@@ -50,7 +52,7 @@ class Part:
 def independent_parts(circuit: QuantumCircuit) -> list[Part]:
     """The circuit in parts that share neither gates nor classical bits; in one where that is not worth it."""
     whole = [Part(circuit, tuple(range(circuit.num_clbits)))]
-    if active_qubits(circuit) < _WORTH_PARTING or circuit.has_control_flow_op() or circuit.num_vars:
+    if active_qubits(circuit) < _WORTH_PARTING or circuit.has_control_flow_op() or has_stores(circuit):
         return whole
     qubit_of = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     clbit_of = {clbit: circuit.num_qubits + place for place, clbit in enumerate(circuit.clbits)}

@@ -14,7 +14,7 @@ from qiskit import QuantumCircuit
 from qprovider_ibm.emulator import _encode
 from qprovider_ibm.emulator._decode import circuit_of, rows_of, values_of
 from qprovider_ibm.emulator._isa import JobError, check_circuit, check_registers, check_values
-from qprovider_ibm.emulator._params import DEFAULT_SHOTS
+from qprovider_ibm.emulator._params import randomizations, sampler_shots
 from qprovider_ibm.emulator._simulate import Simulation, packed_rows
 
 _IQ_SPREAD = 0.35  # of the made-up points of kerneled measurements, around 1 (read 0) and -1 (read 1)
@@ -59,10 +59,9 @@ def run(params: Mapping[str, Any], task: Mapping[str, Any], threads: int) -> byt
     if params.get("support_qiskit") is False:
         return _encode.text(_plain_result(pubs, outcomes))
     kind = (options.get("execution") or {}).get("meas_type", "classified")
-    twirled = twirling_metadata(options)
     results = []
     for pub, bits in zip(pubs, outcomes, strict=True):
-        metadata = {"circuit_metadata": pub.circuit.metadata or {}, **twirled}
+        metadata = {"circuit_metadata": pub.circuit.metadata or {}, **twirling_metadata(options, pub.shots)}
         data = _data_bin(pub, bits, kind)
         results.append(_encode.tagged("SamplerPubResult", {"data": data, "metadata": metadata}))
     spans = _encode.spans(start, stop, [(pub.shape, pub.shots) for pub in pubs])
@@ -73,8 +72,7 @@ def run(params: Mapping[str, Any], task: Mapping[str, Any], threads: int) -> byt
 def _pub(pub: list[Any], params: Mapping[str, Any], options: Mapping[str, Any]) -> _Pub:
     circuit = circuit_of(pub[0])
     values = values_of(pub[1] if len(pub) > 1 else None, circuit)
-    shots = (pub[2] if len(pub) > 2 else None) or params.get("shots") or options.get("default_shots") or DEFAULT_SHOTS
-    return _Pub(circuit, values, shots)
+    return _Pub(circuit, values, sampler_shots(pub[2] if len(pub) > 2 else None, params, options))
 
 
 def check_decoupling(circuits: list[QuantumCircuit], options: Mapping[str, Any]) -> None:
@@ -89,13 +87,10 @@ def check_decoupling(circuits: list[QuantumCircuit], options: Mapping[str, Any])
         raise JobError("Dynamical decoupling cannot be used with dynamic circuits.", code=1239)
 
 
-def twirling_metadata(options: Mapping[str, Any]) -> dict[str, int]:
-    """The number of randomizations when gates or measurements are twirled."""
-    twirling = options.get("twirling") or {}
-    if not (twirling.get("enable_gates") or twirling.get("enable_measure")):
-        return {}
-    number = twirling.get("num_randomizations", "auto")
-    return {"num_randomizations": 32 if number == "auto" else number}
+def twirling_metadata(options: Mapping[str, Any], shots: int, *, measurements: bool = False) -> dict[str, int]:
+    """The number of randomizations when gates or measurements are twirled; `measurements`: these are by default."""
+    number = randomizations(options, shots, measurements=measurements)
+    return {} if number is None else {"num_randomizations": number}
 
 
 def bound_circuits(circuit: QuantumCircuit, values: NDArray[np.float64]) -> list[QuantumCircuit]:

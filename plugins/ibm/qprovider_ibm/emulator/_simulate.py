@@ -15,6 +15,7 @@ from qprovider_ibm.emulator import _snapshots
 from qprovider_ibm.emulator._isa import JobError
 from qprovider_ibm.emulator._noise import noise_model, used_places
 from qprovider_ibm.emulator._parts import active_qubits, independent_parts, with_plain_names
+from qprovider_ibm.emulator._variables import without_variables
 
 # Up to this many active qubits with noise, one density matrix serves all shots. Beyond, each shot is simulated by
 # itself, and that is quicker with matrix product states (measured: 12 qubits, 4096 shots: 2 s instead of 15 s).
@@ -62,16 +63,17 @@ class Simulation:
         Raises:
             JobError: A circuit cannot be simulated.
         """
-        circuits = [with_plain_names(circuit) for circuit in circuits]
+        sizes = [circuit.num_clbits for circuit in circuits]
+        circuits = [with_plain_names(without_variables(circuit)) for circuit in circuits]
         model = self._noise(circuits)
         parts_of = [independent_parts(circuit) for circuit in circuits]
         outcomes = iter(self._run_parts([part.circuit for parts in parts_of for part in parts], shots, model))
         found = []
-        for circuit, parts in zip(circuits, parts_of, strict=True):
+        for circuit, parts, size in zip(circuits, parts_of, sizes, strict=True):
             bits = np.zeros((shots, circuit.num_clbits), dtype=np.uint8)
             for part in parts:
                 bits[:, list(part.clbits)] = next(outcomes)
-            found.append(bits)
+            found.append(bits[:, :size])  # behind these stand the circuit's variables
         return found
 
     def _run_parts(

@@ -73,6 +73,9 @@ def test_one_observable_is_a_scalar(api, tools):
     assert tools.field(run(api, tools, ghz(), tagged), "evs").shape == (1,)
 
 
+TWIRLING = {"num_randomizations": 5, "shots_per_randomization": 20}  # measurements are twirled by default
+
+
 @pytest.mark.parametrize(
     ("pub", "more", "shots"),
     [
@@ -81,6 +84,9 @@ def test_one_observable_is_a_scalar(api, tools):
         (None, {"precision": 0.05}, 400),
         (None, {"options": {"default_precision": 0.2}}, 25),
         (None, {"options": {"default_precision": 0.2, "default_shots": 77}}, 77),
+        (None, {"options": {"default_shots": 77, "twirling": TWIRLING}}, 100),
+        (None, {"options": {"default_shots": 77, "twirling": {**TWIRLING, "enable_measure": False}}}, 77),
+        (0.05, {"options": {"twirling": TWIRLING}}, 400),
     ],
 )
 def test_the_number_of_shots_follows_from_the_precision(api, tools, pub, more, shots):

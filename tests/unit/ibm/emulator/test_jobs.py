@@ -371,6 +371,7 @@ def test_newer_qpy_is_refused_with_the_way_out(api, tools, bell):
         ({"log_level": "loud"}, (400, 1239)),
         ({"private": "yes"}, (400, 1239)),
         ({"session_id": "none"}, (404, 1352)),
+        ({"calibration_id": 7}, (400, 1239)),
         ({"start_session": True}, (400, 1239)),
         ({"params": [1]}, (400, 1239)),
     ],
@@ -392,6 +393,13 @@ def test_incomplete_jobs_are_refused(api, tools, params, name):
 @pytest.mark.parametrize("body", ["", "{", "[]"])
 def test_a_body_that_is_no_object_is_refused(api, tools, body):
     assert tools.error_of(api.send("POST", "/jobs", data=body))[0] == 400
+
+
+def test_a_pinned_calibration_is_told_at_once_and_later(api, params):
+    answer = api.post_job(params, calibration_id="cal-1").json()
+    assert answer["calibration_id"] == "cal-1"
+    assert api.job(answer["id"])["calibration_id"] == "cal-1"
+    assert "calibration_id" not in api.post_job(params).json()
 
 
 def test_a_longer_time_than_is_possible_is_capped(api, params):

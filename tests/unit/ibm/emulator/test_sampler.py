@@ -247,11 +247,31 @@ def test_a_noise_model_replaces_the_devices(api, tools):
     assert tools.bits_of(tools.field(result, "c")).all()
 
 
-def test_twirling_is_told_in_the_metadata(api, tools, bell):
-    for number, told in (("auto", 32), (7, 7)):
-        options = {"twirling": {"enable_gates": True, "num_randomizations": number}}
-        result = api.run(tools.sampler_params(bell, options=options))
-        assert result["pub_results"][0]["metadata"]["num_randomizations"] == told
+@pytest.mark.parametrize(
+    ("numbers", "asked", "shots", "told"),
+    [
+        (("auto", "auto"), {}, 4096, 32),
+        (("auto", "auto"), {"shots": 100}, 100, 2),
+        ((7, "auto"), {"shots": 100}, 100, 7),
+        (("auto", 30), {"shots": 100}, 100, 4),
+        ((5, 20), {}, 100, 5),
+        ((5, 20), {"shots": 70}, 70, 5),
+    ],
+)
+def test_twirling_tells_its_numbers_and_implies_shots(api, tools, numbers, asked, shots, told):
+    twirling = dict(zip(("num_randomizations", "shots_per_randomization"), numbers, strict=True))
+    options = {"twirling": {"enable_gates": True, **twirling}, "default_shots": 4096}
+    params = {"pubs": [[tools.pack_circuit(ones(size=1))]], "options": options, **asked}
+    result = api.run(params, SIMULATOR)
+    assert tools.field(result, "c")["array"].shape == (shots, 1)
+    assert result["pub_results"][0]["metadata"]["num_randomizations"] == told
+
+
+def test_twirling_that_is_not_on_implies_nothing(api, tools):
+    options = {"twirling": {"num_randomizations": 5, "shots_per_randomization": 20}, "default_shots": 9}
+    result = api.run({"pubs": [[tools.pack_circuit(ones(size=1))]], "options": options}, SIMULATOR)
+    assert tools.field(result, "c")["array"].shape == (9, 1)
+    assert "num_randomizations" not in result["pub_results"][0]["metadata"]
 
 
 def test_the_noise_is_that_of_the_whole_devices_model(api, tools):
