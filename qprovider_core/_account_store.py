@@ -162,8 +162,8 @@ class AccountStore:
     def delete(self, provider: str, name: str) -> bool:
         """Delete an account, its keyring entries too. False when there is none of that name.
 
-        If it was the default and one account is left, that becomes the default; with more there is none until
-        `set_default` chooses.
+        If it was the default, the account called ``default`` becomes it, or the only one that is left; else there is
+        none until `set_default` chooses.
 
         Raises:
             AccountsFileError: The file is damaged. It is left as it is.
@@ -287,11 +287,13 @@ def _saved(document: Document, provider: str, name: str) -> SavedAccount:
 
 
 def _default_name(document: Document, provider: str) -> str | None:
-    """The default that the file names, if it is there; else the only account; else none."""
+    """The default that the file names, if it is there; else the account of that name, or the only one; else none."""
     accounts = document["accounts"].get(provider, {})
     name: str | None = document["defaults"].get(provider)
     if name in accounts:
         return name
+    if DEFAULT in accounts:
+        return DEFAULT
     return next(iter(accounts)) if len(accounts) == 1 else None
 
 

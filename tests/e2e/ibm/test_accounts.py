@@ -34,6 +34,16 @@ def test_an_instance_without_a_default_account_asks_which_account(emulator):
     assert "'home', 'work'" in str(caught.value)
 
 
+def test_after_the_default_is_deleted_the_account_called_default_is_used_again(emulator):
+    IBMProvider.save_account(emulator.api_key)
+    IBMProvider.save_account(emulator.api_keys[1], name="other")
+    IBMProvider.save_account(emulator.api_keys[1], name="two", set_as_default=True)
+    assert list(IBMProvider.saved_accounts(default=True)) == ["two"]
+    IBMProvider.delete_account("two")
+    with IBMProvider() as provider:
+        assert provider.active_account()["name"] == "default"
+
+
 def test_an_instance_with_only_accounts_of_the_retired_service_says_what_they_are(home):
     write(home, **{"default-ibm-quantum": OLD_ENTRY})
     with pytest.raises(NoAccountError, match="retired IBM Quantum service") as caught:

@@ -237,6 +237,16 @@ def test_deleting_the_default_leaves_the_only_other_one_as_default_else_none(sto
     assert store.accounts() == []
 
 
+def test_after_the_default_is_deleted_the_account_of_that_name_is_the_default_again(store):
+    for name in ("default", "another", "two"):
+        store.save(ACME, name, {"token": TOKEN}, set_as_default=name == "two")
+    assert defaults(store) == ["two"]
+    store.delete("acme", "two")
+    assert defaults(store) == ["default"]
+    store.delete("acme", "default")
+    assert defaults(store) == ["another"]
+
+
 def test_deleting_another_leaves_the_default(store):
     for name in ("a", "b", "c"):
         store.save(ACME, name, {"token": TOKEN})
