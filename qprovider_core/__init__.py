@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from qprovider_core._account import Account as Account
     from qprovider_core._backend import Backend as Backend
     from qprovider_core._job import Job as Job
+    from qprovider_core._job_book import find_job as find_job
+    from qprovider_core._job_book import list_jobs as list_jobs
+    from qprovider_core._jobs import job as job
+    from qprovider_core._jobs import jobs as jobs
     from qprovider_core._lists import BackendList as BackendList
     from qprovider_core._lists import JobList as JobList
     from qprovider_core._lists import QueryError as QueryError
@@ -30,7 +34,12 @@ if TYPE_CHECKING:
     from qprovider_core._plugins import plugins as plugins
     from qprovider_core._plugins import register_plugin as register_plugin
     from qprovider_core._plugins import unregister_plugin as unregister_plugin
+    from qprovider_core._reconcile import Reconciled as Reconciled
+    from qprovider_core._reconcile import reconcile as reconcile
     from qprovider_core._target import build_target as build_target
+    from qprovider_core._waiting import Waited as Waited
+    from qprovider_core._waiting import as_completed as as_completed
+    from qprovider_core._waiting import wait as wait
     from qprovider_core.credentials import SavedAccount as SavedAccount
     from qprovider_core.credentials import delete_account as delete_account
     from qprovider_core.credentials import save_account as save_account
@@ -43,6 +52,8 @@ if TYPE_CHECKING:
     from qprovider_core.fleet import list_backends as list_backends
     from qprovider_core.fleet import open_account as open_account
     from qprovider_core.hookspecs import hookimpl as hookimpl
+    from qprovider_core.ledger import Ledger as Ledger
+    from qprovider_core.ledger import use_ledger as use_ledger
     from qprovider_core.records import *  # noqa: F403  all records, for type checkers
     from qprovider_core.secret import Secret as Secret
 
@@ -50,10 +61,14 @@ _HOMES = {
     "_account": ("Account",),
     "_backend": ("Backend",),
     "_job": ("Job",),
+    "_job_book": ("find_job", "list_jobs"),
+    "_jobs": ("job", "jobs"),
     "_lists": ("BackendList", "JobList", "QueryError"),
     "_monitor": ("job_monitor",),
     "_plugins": ("PluginInfo", "plugins", "register_plugin", "unregister_plugin"),
+    "_reconcile": ("Reconciled", "reconcile"),
     "_target": ("build_target",),
+    "_waiting": ("Waited", "as_completed", "wait"),
     "credentials": (
         "SavedAccount",
         "delete_account",
@@ -94,6 +109,7 @@ _HOMES = {
     ),
     "fleet": ("backends", "get_backend", "least_busy", "list_backends", "open_account"),
     "hookspecs": ("hookimpl",),
+    "ledger": ("Ledger", "use_ledger"),
     "records": (
         "AccountInfo",
         "AccountRef",

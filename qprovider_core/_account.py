@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from qprovider_core import config
 from qprovider_core._concurrency import Lanes, in_background
+from qprovider_core._key_tag import TELLING
 from qprovider_core._provider import Provider
 from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount
@@ -114,11 +115,21 @@ class Account:
         self._vendor.require(hook)
         connection = self._connect(deadline)
         arguments = {**_NOT_GIVEN.get(hook, {}), **arguments}
-        return self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
+        answer = self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
+        return answer if hook not in TELLING or answer is None else TELLING[hook](answer)
 
-    def ask(self, hook: str, *, timeout: float | None = None, **arguments: Any) -> Any:
+    def ask(
+        self,
+        hook: str,
+        *,
+        timeout: float | None = None,
+        late: Callable[[Future[Any]], None] | None = None,
+        **arguments: Any,
+    ) -> Any:
         """Call a hook and wait for its answer, `timeout` seconds at most; then the call is abandoned.
 
+        Args:
+            late: Told of the call when it is abandoned while it still runs, by the deadline or by Ctrl-C.
         Raises:
             DeadlineError: No answer in time.
         """
@@ -129,6 +140,7 @@ class Account:
             raise DeadlineError(
                 f"{self.label}: {_MOST_OUTSTANDING} earlier calls have not come back.",
                 timeout_s=limit,
+                arrived=False,
                 hint="The vendor or its plugin hangs. Close the account and open it again.",
             )
 
@@ -138,7 +150,12 @@ class Account:
             finally:
                 self._outstanding.release()
 
-        return self._await(in_background(work, f"{self.label}-{hook}"), deadline, limit, hook)
+        future = in_background(work, f"{self.label}-{hook}")
+        try:
+            return self._await(future, deadline, limit, hook)
+        finally:
+            if late is not None and not future.done():
+                late(future)
 
     def connection(self, timeout: float | None = None) -> Any:
         """What the vendor's plugin opened the account with, for the vendor's own handles to use in this process.

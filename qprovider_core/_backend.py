@@ -27,18 +27,20 @@ from qprovider_core._checks import (
     checked_shots,
     checked_tags,
 )
+from qprovider_core._context import follow
 from qprovider_core._job import Job, make_job
+from qprovider_core._submission import submit
 from qprovider_core._target import build_target
 from qprovider_core._translation import STAGE, FaultyQubitError, stage_is_installed
 from qprovider_core.errors import (
     CircuitError,
-    DeadlineError,
     InvalidInputError,
     PluginError,
     TransportError,
     UnknownBackendError,
     failure_text,
 )
+from qprovider_core.ledger import ledger_in_use
 from qprovider_core.records import (
     BackendConfiguration,
     BackendInfo,
@@ -48,7 +50,6 @@ from qprovider_core.records import (
 )
 from qprovider_core.views import UNFETCHED, View
 
-_SUBMIT_TIMEOUT_S = 900.0
 COMMON_OPTIONS = ("shots", "memory", "job_tags", "name", "parameter_binds")
 
 
@@ -281,9 +282,13 @@ class Backend(BackendV2):
             parameter_binds: Values of the circuits' parameters: mappings of parameter to number, each applied to
                 every circuit; or one mapping a circuit of parameter to a list of numbers.
             options: The vendor's own, see `ProviderSpec.run_options`. None means not given.
+        Returns:
+            The job. Where nobody can tell whether it arrived its state is SUBMIT_UNKNOWN: do not run it again, for
+            `result` looks for it.
         Raises:
             InvalidInputError: A circuit or an option that this backend cannot take; nothing was submitted.
-            DeadlineError: The vendor did not say in time whether it has the job.
+            LedgerError: It could not be written down; nothing was submitted.
+            QProviderError: It did certainly not arrive.
         """
         return self._submit(self._checked_request(run_input, shots, memory, job_tags, name, parameter_binds, options))
 
@@ -315,25 +320,11 @@ class Backend(BackendV2):
             key=uuid.uuid4().hex,
         )
 
-    def _submit(self, request: JobRequest) -> Job:
-        try:
-            info = self._account.ask("qprovider_submit_job", request=request, timeout=_SUBMIT_TIMEOUT_S)
-        except DeadlineError as exc:
-            raise DeadlineError(
-                f"{self.full_name} did not say within {_SUBMIT_TIMEOUT_S:g} s whether it has the job.",
-                timeout_s=exc.timeout_s,
-                retryable=False,
-                hint="It may be running: look at the vendor's list of jobs before you send it again.",
-            ) from exc
-        if info is None or not info.id:
-            raise PluginError(
-                f"The plugin of {self.full_name} gave no job for what was submitted.",
-                plugin=self._account.provider,
-                hook="qprovider_submit_job",
-                hint="This is a fault of the plugin: report it to its authors.",
-            )
-        filled = {"instance": info.instance or self.instance, "backend": info.backend or self.name}
-        return make_job(self._account, attrs.evolve(info, **filled), backend=self, request=request)
+    def _submit(self, request: JobRequest, *, rerun_of: str | None = None) -> Job:
+        info = submit(self._account, request, ledger=ledger_in_use(), backend=self.info, rerun_of=rerun_of)
+        job = make_job(self._account, info, backend=self, request=request)
+        follow(job)
+        return job
 
     def _option(self, name: str, given: Any) -> Any:
         """What was passed to `run`, else what `set_options` set."""

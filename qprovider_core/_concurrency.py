@@ -21,6 +21,7 @@ K = TypeVar("K")
 def in_background(work: Callable[[], T], name: str) -> Future[T]:
     """Start `work` in a daemon thread; the future gets its answer or whatever it raises."""
     future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # whoever gives up waiting cannot take the answer's place away
 
     def run() -> None:
         try:

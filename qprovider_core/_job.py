@@ -7,8 +7,8 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import UTC, datetime
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,8 +17,13 @@ from qiskit.providers import JobStatus, JobV1
 
 from qprovider_core import config
 from qprovider_core._account import Account
-from qprovider_core._checks import checked_tags
+from qprovider_core._awaiting import awaited
+from qprovider_core._checks import checked_name, checked_tags
+from qprovider_core._context import keep_calibration
+from qprovider_core._kept import Kept
+from qprovider_core._key_tag import has_room, key_tag
 from qprovider_core._result import LazyResult, check_result
+from qprovider_core._submission import settle
 from qprovider_core.errors import (
     DeadlineError,
     InvalidInputError,
@@ -26,6 +31,7 @@ from qprovider_core.errors import (
     JobFailedError,
     JobTimeoutError,
     ResultError,
+    SubmitUnknownError,
     TransportError,
     UnknownJobError,
 )
@@ -34,6 +40,7 @@ from qprovider_core.records import (
     Deadline,
     JobDetails,
     JobInfo,
+    JobRecord,
     JobRef,
     JobRequest,
     JobResult,
@@ -101,6 +108,21 @@ class Job(JobV1):
         self._fetching = threading.Lock()
         self._asked = self._told = 0
         self._result: LazyResult | None = None
+        self._kept = Kept(account, info.key or (request.key if request is not None else None) or None)
+
+    @property
+    def account(self) -> Account:
+        """The account that it belongs to."""
+        return self._account
+
+    @property
+    def key(self) -> str | None:
+        """The core's own key of the submission, under which the ledger has it; None where it has it not."""
+        return self._kept.key
+
+    def job_id(self) -> str:
+        """The vendor's id; the key while it is not known whether the vendor has the job."""
+        return self.info.id
 
     @property
     def ref(self) -> JobRef:
@@ -137,15 +159,71 @@ class Job(JobV1):
         with self._lock:
             self._asked += 1
             turn = self._asked
-        told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
-        if told is None:
-            raise UnknownJobError(self.info.id, what=f"{self._account.label} has no job {self.info.id!r} any more.")
+        if self.info.state is JobState.SUBMIT_UNKNOWN:
+            told = self._settled(timeout)
+        else:
+            told = self._asked_for(timeout, wait_s)
         with self._lock:
             # An answer may arrive after a later one: it must not take the job back.
-            if turn > self._told and not self.info.state.final:
+            if turn > self._told and told is not None:
                 self._told = turn
-                self.info = newer(self.info, told)
+                return self._take(told)
             return self.info
+
+    def take(self, told: JobInfo) -> JobInfo:
+        """Take what the vendor told of the job in a list; see `refresh`."""
+        with self._lock:
+            self._asked += 1
+            self._told = self._asked
+            return self._take(told)
+
+    def _take(self, told: JobInfo) -> JobInfo:
+        before = self.info
+        if before.state.final:
+            return before
+        arrived = before.state is JobState.SUBMIT_UNKNOWN
+        self.info = attrs.evolve(newer(before, told), id=told.id) if arrived else newer(before, told)
+        self._job_id = self.info.id
+        self._kept.told(before, self.info)
+        return self.info
+
+    def _asked_for(self, timeout: float | None, wait_s: float) -> JobInfo:
+        try:
+            told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
+        except UnknownJobError:
+            if not self._account.spec.process_bound:
+                raise
+            told = None
+        if told is not None:
+            info: JobInfo = told
+            return info
+        record = self._kept.record(self.info)
+        if record is not None and self._account.spec.process_bound:
+            return record.info  # another process runs it, or ran it
+        raise UnknownJobError(self.info.id, what=f"{self._account.label} has no job {self.info.id!r} any more.")
+
+    def _settled(self, timeout: float | None) -> JobInfo | None:
+        """Look for a job of which it is not known whether it arrived; None: it still is not."""
+        sent = self.info.created_at or datetime.now(UTC)
+        return settle(
+            self._account,
+            self._kept.key or self.info.id,
+            sent_at=int(sent.timestamp() * 1e6),
+            load=self._sent_request,
+            ledger=self._kept.ledger,
+            timeout=timeout,
+        )
+
+    def _sent_request(self) -> JobRequest | None:
+        """What was submitted, as far as it is known here."""
+        if self._request is None:
+            self._request = self._kept.request(self.info)
+        return self._request
+
+    @property
+    def nearest_status(self) -> JobStatus:
+        """Qiskit's word for what is known of it, without asking; never a final one for a state that may not be."""
+        return _STATUS[self.info.state]
 
     def status(self) -> JobStatus:
         """The nearest Qiskit `JobStatus`; never a final one for a state that is not known to be final."""
@@ -225,8 +303,16 @@ class Job(JobV1):
             JobFailedError, JobCancelledError: It ended without a result.
             ResultError: The vendor's result does not fit the job.
         """
+        return self._result_unless(None, timeout)
+
+    def _result_unless(self, given_up: Callable[[], bool] | None, timeout: float | None) -> LazyResult:
+        """`result`, unless the one who waits for it has given up."""
         _check_timeout(timeout)
         deadline = Deadline.after(None if timeout is None or timeout == math.inf else timeout)
+        if self._result is None and (kept := self._kept_result()) is not None:
+            self._result = kept
+        if self._result is not None:
+            return self._result
         self.wait_for_final_state(timeout)
         left = _FETCH_TIMEOUT_S if deadline.timeout is None else max(deadline.remaining_s(), _SHORTEST_S)
         if not self._fetching.acquire(timeout=left):
@@ -239,6 +325,15 @@ class Job(JobV1):
             raise self._late(timeout) from exc
         finally:
             self._fetching.release()
+
+    def _kept_result(self) -> LazyResult | None:
+        """The result as the ledger has it; None where it has none, or none that can be read."""
+        record = self._kept.result(self.info)
+        if record is None:
+            return None
+        if not self.info.state.final and (told := self._kept.record(self.info)) is not None:
+            self.info = newer(self.info, told.info)
+        return self._made_result(record, self._sample_pubs())
 
     def _late(self, timeout: float | None) -> JobTimeoutError:
         return JobTimeoutError(
@@ -264,7 +359,11 @@ class Job(JobV1):
                 code=info.error_code,
             )
         pubs = self._sample_pubs()
-        return self._made_result(check_result(self._fetch_record(timeout), pubs, info.id), pubs)
+        record = check_result(self._fetch_record(timeout), pubs, info.id)
+        made = self._made_result(record, pubs)
+        self._kept.put_result(record, info)
+        keep_calibration(self._account, self._kept, info, self._handle, fetch=self._request is not None)
+        return made
 
     def _fetch_record(self, timeout: float) -> JobResult:
         """What the vendor has as the job's result."""
@@ -289,12 +388,20 @@ class Job(JobV1):
         )
 
     def _sample_pubs(self) -> list[SamplePub] | None:
-        if self._request is None or self._request.kind != "sample":
+        request = self._sent_request()
+        if request is None or request.kind != "sample":
             return None
-        return [pub for pub in self._request.pubs if isinstance(pub, SamplePub)]
+        return [pub for pub in request.pubs if isinstance(pub, SamplePub)]
 
     def cancel(self) -> bool:
         """Ask for the job to be cancelled. False: too late, it had ended."""
+        if self.info.state is JobState.SUBMIT_UNKNOWN and self.refresh().state is JobState.SUBMIT_UNKNOWN:
+            raise SubmitUnknownError(
+                f"Job {self.info.id} cannot be cancelled: whether it arrived is not known.",
+                key=self._kept.key or "",
+                job_id=self.info.id,
+                hint="Try again in a while: job.result() and `qprovider jobs reconcile` look for it.",
+            )
         if self.info.state.final:
             return False
         done = bool(self._account.ask("qprovider_cancel_job", job=self.ref))
@@ -322,7 +429,39 @@ class Job(JobV1):
 
     def name(self) -> str | None:
         """The user's name for it."""
-        return self.info.name or (self._request.name if self._request else None)
+        if self.info.name:
+            return self.info.name
+        record = self._kept.record(self.info)
+        return record.info.name if record is not None else self._request.name if self._request else None
+
+    def update_name(self, name: str | None) -> str | None:
+        """Give it another name, or None for none. It is kept in the ledger, for vendors need not have names.
+
+        Raises:
+            LedgerError: The ledger is off, or cannot be written.
+        """
+        self._kept.set(self.info, name=checked_name(name), what="name")
+        self.info = attrs.evolve(self.info, name=name)
+        return name
+
+    def note(self) -> str | None:
+        """The user's note on it, from the ledger."""
+        record = self._kept.record(self.info)
+        return None if record is None else record.note
+
+    def set_note(self, note: str | None) -> None:
+        """Keep a note with it in the ledger, or None for none.
+
+        Raises:
+            LedgerError: The ledger is off, or cannot be written.
+        """
+        if note is not None and not isinstance(note, str):
+            raise InvalidInputError(f"A note is a text, not {note!r}.")
+        self._kept.set(self.info, note=note or None, what="note")
+
+    def record(self) -> JobRecord | None:
+        """All that the ledger has of it, with its timeline; None where it has nothing."""
+        return self._kept.record(self.info, events=True)
 
     def tags(self) -> list[str]:
         """The user's tags."""
@@ -333,8 +472,11 @@ class Job(JobV1):
         if tags is None:  # not given, elsewhere; here it would take all of them away
             raise InvalidInputError("Tags are a list of texts, not None.", hint="Give [] to take them all away.")
         checked = checked_tags(tags, self._account.spec)
-        self._account.ask("qprovider_update_job_tags", job=self.ref, tags=checked)
+        key = self.info.key or self._kept.key
+        sent = (key_tag(key), *checked) if key and has_room(self._account.spec) else checked
+        self._account.ask("qprovider_update_job_tags", job=self.ref, tags=sent)
         self.info = attrs.evolve(self.info, tags=checked)
+        self._kept.set_tags(self.info, checked)
 
     def usage(self) -> JobUsage | None:
         """Quantum time used, where the vendor tells it."""
@@ -359,8 +501,9 @@ class Job(JobV1):
 
     def circuits(self) -> list[Any] | None:
         """Its circuits; None when the vendor does not give them back."""
-        if self._request is not None:
-            return [pub.circuit for pub in self._request.pubs]
+        request = self._sent_request()
+        if request is not None:
+            return [pub.circuit for pub in request.pubs]
         details = self.details()
         return None if details is None or details.circuits is None else list(details.circuits)
 
@@ -370,6 +513,28 @@ class Job(JobV1):
             return None
         answer: JobDetails | None = self._account.ask("qprovider_job_details", job=self.ref)
         return answer
+
+    def rerun(self) -> Job:
+        """Run the same circuits again, with the same shots, options and tags, as a new job.
+
+        Raises:
+            JobError: Its circuits are kept neither here nor by the vendor.
+        """
+        from qprovider_core._rerun import rerun  # late: backends import this module
+
+        return rerun(self)
+
+    def delete(self) -> None:
+        """Delete it at its vendor, for good, and here."""
+        self._account.ask("qprovider_delete_job", job=self.ref)
+        self._kept.forget(self.info)
+
+    async def aresult(self, timeout: float | None = None) -> Any:
+        """`result` for coroutines: others run while it waits."""
+        return await awaited(self, timeout)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.aresult().__await__()
 
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))
@@ -389,7 +554,7 @@ class Job(JobV1):
 
 
 # What does not change while a job lives: an answer that leaves it out does not take it back.
-_LASTING = ("instance", "backend", "created_at", "started_at", "name", "tags", "session_id", "shots")
+_LASTING = ("instance", "backend", "created_at", "started_at", "name", "tags", "session_id", "shots", "kind", "key")
 
 
 def newer(old: JobInfo, told: JobInfo) -> JobInfo:

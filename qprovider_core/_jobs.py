@@ -1,39 +1,99 @@
-"""An account's jobs as its vendor knows them: one by its id, or a list."""
+"""Handles of jobs: one by its id, or a list; of one account or of all, with what the ledger has of them."""
 
 from __future__ import annotations
 
-import operator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
+from qprovider_core import _job_book
+from qprovider_core._absent import absent_account
 from qprovider_core._account import Account
 from qprovider_core._checks import checked_options
 from qprovider_core._job import Job, make_job, newer
+from qprovider_core._job_query import AskedJobs, checked_limit
+from qprovider_core._kept import Kept
 from qprovider_core._lists import JobList, QueryError
-from qprovider_core.errors import InvalidInputError, PluginError, QProviderError, UnknownJobError, failure_text
-from qprovider_core.records import JobInfo, JobQuery, JobRef
+from qprovider_core.errors import (
+    InvalidInputError,
+    PluginError,
+    QProviderError,
+    TransportError,
+    UnknownJobError,
+    failure_text,
+)
+from qprovider_core.fleet import fleet
+from qprovider_core.records import JobInfo, JobQuery, JobRecord, JobRef, JobState
+
+
+def jobs(**query: Any) -> JobList[Job]:
+    """Handles of the jobs of all accounts and of the ledger, newest first, each once.
+
+    Arguments as in `list_jobs`: provider, account, backend, status, tags, name, created_after, limit (10; None for
+    all), offline, …
+    """
+    found = _job_book.list_jobs(**query)
+    return JobList([job_of(record) for record in found], errors=found.errors, notes=found.notes, as_of=found.as_of)
+
+
+def job(
+    id: str,
+    *,
+    provider: str | Iterable[str] | None = None,
+    account: str | Iterable[str] | None = None,
+    offline: bool = False,
+    timeout: float | None = None,
+) -> Job:
+    """The job of that id, whoever has it; arguments as in `find_job`.
+
+    Raises:
+        UnknownJobError: Nobody has it, or several do; near matches, or the choices, are named.
+    """
+    record = _job_book.find_job(id, provider=provider, account=account, offline=offline, timeout=timeout)
+    return job_of(record)
+
+
+def job_of(record: JobRecord) -> Job:
+    """The handle of a record. Where its plugin or account is gone, it tells what the ledger has."""
+    try:
+        party = fleet().party(record.provider, record.account)
+        if party.accounts:
+            return make_job(party.accounts[0], record.info)
+        why = "; ".join(map(str, party.errors)) or None
+    except QProviderError as exc:
+        why = failure_text(exc)
+    return make_job(absent_account(record.provider, record.account, why), record.info)
 
 
 def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> Job:
     """A job by the vendor's id; see `Account.retrieve_job`."""
     if not isinstance(job_id, str) or not job_id:
         raise InvalidInputError(f"A job's id is a text, not {job_id!r}.")
-    info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
+    record = Kept(account, None).record(JobInfo(id=job_id, instance=instance, state=JobState.UNKNOWN))
+    if record is not None and _is_whole(record):
+        return make_job(account, record.info)  # it will not change any more
+    try:
+        info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
+    except UnknownJobError:
+        if record is None or not record.process_bound:
+            raise
+        return make_job(account, record.info)  # another process runs it, or ran it
+    except TransportError:
+        if record is None:
+            raise
+        return make_job(account, record.info)  # as it was last known
     if info is None:
         raise UnknownJobError(job_id, what=f"{account.label} has no job {job_id!r}.")
-    return make_job(account, newer(JobInfo(id=job_id, instance=instance, state=info.state), info))
+    handle = make_job(account, newer(JobInfo(id=job_id, instance=instance, state=info.state), info))
+    if record is not None:
+        handle._kept.told(record.info, handle.info)
+    return handle
 
 
-def _checked_limit(limit: Any) -> int | None:
-    try:
-        number = None if limit is None else operator.index(limit)
-    except TypeError:
-        number = 0
-    if isinstance(limit, bool) or (number is not None and number < 1):
-        raise InvalidInputError(f"limit is a whole number of at least 1, or None for all, not {limit!r}.")
-    return number
+def _is_whole(record: JobRecord) -> bool:
+    return record.info.state.final and (record.has_result or record.info.state is not JobState.DONE)
 
 
 def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobList[Job]:
@@ -43,7 +103,7 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
         limit: At most so many; None for all.
         query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, ...
     """
-    limit = _checked_limit(limit)
+    limit = checked_limit(limit)
     known = {field.name for field in attrs.fields(JobQuery)}
     try:
         wanted = JobQuery(**checked_options(query, known, ("limit",)), limit=limit)
@@ -51,6 +111,8 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
         if isinstance(exc, InvalidInputError):
             raise
         raise InvalidInputError(f"{exc}.") from exc
+    if account.spec.process_bound and not wanted.ids and wanted.cursor is None:
+        return _list_with_ledger(account, wanted)
     seen: set[str] = set()
     found: dict[str, JobInfo] = {}
     errors: list[QueryError] = []
@@ -79,3 +141,14 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
         errors.append(QueryError(provider=account.provider, account=account.name, reason=failure_text(exc)))
     infos = list(found.values())[:limit]
     return JobList([make_job(account, info) for info in infos], errors=errors, as_of=as_of)
+
+
+def _list_with_ledger(account: Account, wanted: JobQuery) -> JobList[Job]:
+    """The jobs of a vendor that knows those of this process alone: the ledger has the others."""
+    same = ("instance", "states", "pending", "tags", "name", "session_id", "created_after", "created_before", "limit")
+    asked = AskedJobs(
+        backends=() if wanted.backend is None else (wanted.backend,), **{name: getattr(wanted, name) for name in same}
+    )
+    found = _job_book.ask_jobs(asked, accounts=[account])
+    handles = [make_job(account, record.info) for record in found]
+    return JobList(handles, errors=found.errors, notes=found.notes, as_of=found.as_of)

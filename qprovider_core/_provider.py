@@ -264,7 +264,7 @@ class Provider:
         )
 
     def _translate(self, hook: str, exc: BaseException, owners: Mapping[CodeType, str]) -> QProviderError:
-        if isinstance(exc, ConnectionError | TimeoutError):
+        if _is_of_the_network(exc):
             return TransportError(f"{self.spec.title} could not be reached: {describe(exc)}.")
         by = _owner(exc.__traceback__, owners) or self.plugin_name  # a replayer answers in the vendor's place
         return PluginError(
@@ -284,6 +284,7 @@ class Provider:
             plugin=self.plugin_name,
             hook=hook,
             hint="This is a fault of the plugin: report it to its authors.",
+            answered=True,
         )
 
 
@@ -293,6 +294,30 @@ def describe(exc: BaseException | None) -> str:
         return "no reason given"
     text = text_of(exc)
     return f"{type(exc).__name__}: {text}".rstrip(".") if text else type(exc).__name__
+
+
+# Names of the errors by which the common HTTP clients say that a connection broke or timed out; we import none of them.
+_BROKEN = frozenset(
+    {
+        "APIConnectionError", "ChunkedEncodingError", "ClientConnectionError", "ConnectError", "ConnectTimeout",
+        "ConnectionError", "GatewayTimeout", "HTTPTimeoutError", "IncompleteRead", "NetworkError", "PoolTimeout",
+        "ProtocolError", "ReadError", "ReadTimeout", "RemoteDisconnected", "RemoteProtocolError",
+        "ServerDisconnectedError",
+        "ServiceUnavailable", "Timeout", "TimeoutException", "TransportError", "WriteError", "WriteTimeout",
+    }
+)  # fmt: skip
+
+
+def _is_of_the_network(exc: BaseException) -> bool:
+    """Whether a vendor's error says that it could not be reached, whatever client its plugin uses."""
+    if isinstance(exc, ConnectionError | TimeoutError) or _BROKEN & {kind.__name__ for kind in type(exc).__mro__}:
+        return True
+    for holder in (getattr(exc, "response", None), exc):
+        for name in ("status_code", "status", "code"):
+            status = getattr(holder, name, None)
+            if type(status) is int and 500 <= status < 600:
+                return True
+    return False
 
 
 def _leaks(exc: BaseException | None) -> bool:

@@ -101,7 +101,14 @@ class NoAccountError(ConfigurationError):
 
 
 class PluginError(QProviderError):
-    """A plugin raised, or broke the contract. The cause is chained where there is one."""
+    """A plugin raised, or broke the contract. The cause is chained where there is one.
+
+    Attributes:
+        plugin, hook: Whose fault it is, and in what.
+        answered: Whether the vendor had answered, so that what was asked of it may have been done.
+    """
+
+    answered = False
 
     def __init__(
         self,
@@ -111,10 +118,12 @@ class PluginError(QProviderError):
         hook: str | None = None,
         why: str | None = None,
         hint: str | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(what, why=why, hint=hint)
         self.plugin = plugin
         self.hook = hook
+        self.answered = answered
 
 
 class UnsupportedError(PluginError):
@@ -182,10 +191,11 @@ class DeadlineError(TransportError, TimeoutError):
         *,
         timeout_s: float | None = None,
         retryable: bool = True,
+        arrived: bool | None = None,
         why: str | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(what, retryable=retryable, why=why, hint=hint)
+        super().__init__(what, retryable=retryable, arrived=arrived, why=why, hint=hint)
         self.timeout_s = timeout_s
 
 

@@ -72,9 +72,12 @@ class Ledger:
         account: str,
         process_bound: bool = False,
         rerun_of: str | None = None,
+        backend: Mapping[str, Any] | None = None,
     ) -> int:
-        """Write a job down, as about to be sent. Returns when that is, for `sending`.
+        """Write a job down, as about to be sent. Returns when that is, for `sending`: microseconds since 1970.
 
+        Args:
+            backend: What the listing said of the backend.
         Raises:
             LedgerError: It could not be written; nothing shall be sent.
         """
@@ -94,6 +97,8 @@ class Ledger:
             assert seq is not None
             put_tags(db, seq, request.tags)
             db.execute("INSERT INTO requests VALUES (?,?,?)", (seq, packed.request, packed.circuits))
+            if backend is not None:
+                db.execute("INSERT INTO contexts VALUES (?,?)", (seq, Packer().pack(dict(backend))))
             add_event(db, seq, now, "written", packed.left_out)
         return now
 
@@ -212,11 +217,6 @@ class Ledger:
             add_event(db, seq, now, "note")
 
     # -- context ------------------------------------------------------------------------------------------
-
-    def put_backend(self, key: str, backend: Mapping[str, Any]) -> None:
-        """Keep what the listing said of the backend when the job was sent."""
-        with self._changing(key) as (db, seq, _):
-            db.execute("INSERT OR REPLACE INTO contexts VALUES (?,?)", (seq, Packer().pack(dict(backend))))
 
     def link_calibration(self, key: str, digest: str) -> bool:
         """Note which calibration held for a job; False where the ledger has it not yet."""

@@ -34,8 +34,8 @@ class ProviderSpec(Record):
         extra_fields: Names of the vendor's own criteria, kept in `BackendInfo.extra`.
         run_options: Names that `Backend.run` accepts for this vendor beside the common ones.
         default_shots: Shots of a circuit when none are given, >= 1.
-        max_tags: How many tags a job may carry; None for no limit. 0: the vendor has no tags. The core's key takes
-            one of them.
+        max_tags: How many tags a user may give a job, beside the one that carries the core's key; None for no limit.
+            0: the vendor has no tags.
         max_tag_length: Longest tag, in characters, >= 1; None for no limit.
         min_poll_s: Shortest pause between two looks at a job, in seconds.
         settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job; only

@@ -278,9 +278,9 @@ class IBMBackend(Backend):
             return IBMCompositeJob.submitted(self, request, size)
         return cast(IBMJob, self._submit(request))
 
-    def _submit(self, request: JobRequest) -> Job:
+    def _submit(self, request: JobRequest, *, rerun_of: str | None = None) -> Job:
         check_pubs(request.pubs, request.options, simulator=bool(self.simulator))
-        return super()._submit(request)
+        return super()._submit(request, rerun_of=rerun_of)
 
     def active_jobs(self, limit: int | None = 10) -> JobList[IBMJob]:
         """The account's jobs here that have not ended, newest first.

@@ -15,7 +15,9 @@ import attrs
 
 from qprovider_core._job import make_job
 from qprovider_core._monitor import WORDS
+from qprovider_core._submission import submit
 from qprovider_core.errors import InvalidInputError, QProviderError, TransportError, failure_text
+from qprovider_core.ledger import ledger_in_use
 from qprovider_core.records import Deadline, JobInfo, JobQuery, JobRef, JobRequest, JobState, JobUsage
 from qprovider_core.secret import get_logger
 from qprovider_ibm import _wire
@@ -283,12 +285,19 @@ class Sending:
 
     def _submitted(self, part: Part) -> IBMJob:
         account = self._backend._account
-        deadline = Deadline.after(_SUBMIT_S)
-        # `call`, not `ask`: at the interpreter's end no thread can be started any more.
         if part.request is not None:
-            info = account.call("qprovider_submit_job", request=part.request, deadline=deadline)
+            # In this thread: at the interpreter's end no other can be started any more.
+            info = submit(
+                account,
+                part.request,
+                ledger=ledger_in_use(),
+                backend=self._backend.info,
+                wait_for_limits=False,
+                in_thread=False,
+            )
         else:
             assert part.again is not None
+            deadline = Deadline.after(_SUBMIT_S)
             info = cast("Connection", account.connection()).jobs.submit_again(part.again, new_key(), deadline)
         info = attrs.evolve(
             info, instance=info.instance or self._backend.instance, backend=info.backend or self._backend.name

@@ -1,8 +1,7 @@
-"""Jobs sent to the service, each once: what is done when the answer is lost."""
+"""Jobs sent to the service, and looked for by their key. What is done when an answer is lost is the core's."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,19 +15,11 @@ from qprovider_core.records import (
     Submission,
     SubmissionOutcome,
 )
-from qprovider_core.secret import get_logger
 from qprovider_ibm import _wire
 from qprovider_ibm._client import Client
-from qprovider_ibm._errors import IBMTransportError
-from qprovider_ibm._http import NotSentError
 from qprovider_ibm._instances import Directory, side_by_side
 from qprovider_ibm._job_lists import readable
 from qprovider_ibm._tags import tags_of
-
-_log = get_logger(__name__)
-
-_SENDS = 3  # of one submission that the service answers with 500 or above
-_SEND_PAUSE_S = 1.0
 
 
 class Submissions:
@@ -40,18 +31,20 @@ class Submissions:
         self._crn_of = crn_of
 
     def submit(self, request: JobRequest, deadline: Deadline) -> JobInfo:
-        """Submit one job.
-
-        After an answer of 500 or above the service is asked for the request's key before it is sent again; after a
-        connection that broke it is asked for the key, and never sent again.
+        """Submit one job, once.
 
         Raises:
-            TransportError: With `retryable` False: it may have arrived.
+            TransportError: With `arrived` False where it certainly did not.
         """
         from qprovider_ibm._params import encoder_for  # late: needs Qiskit
         from qprovider_ibm._run_options import split_options  # late: needs numpy
 
-        crn = self._crn_of(request.backend, deadline)
+        try:
+            crn = self._crn_of(request.backend, deadline)
+            self._client.sign_in(deadline)
+        except TransportError as exc:
+            exc.arrived = False  # of the job nothing was sent yet
+            raise
         encoder = encoder_for(request.kind)
         fields = split_options(request.options)[1]
         body = {
@@ -63,8 +56,7 @@ class Submissions:
         }
         if request.session_id is not None:
             body["session_id"] = request.session_id
-        data = self._sent(crn, body, request.key, deadline)
-        return data if isinstance(data, JobInfo) else self._accepted(data, request, crn)
+        return self._accepted(self._client.create_job(crn, body, deadline), request, crn)
 
     def submit_again(self, crn: str, data: Mapping[str, Any], key: str, deadline: Deadline) -> JobInfo:
         """Submit a job of the past once more, with all that the service keeps of it, and another key.
@@ -92,28 +84,16 @@ class Submissions:
             "tags": [f"{_wire.KEY_PREFIX}{key}", *tags],
             **{name: data[name] for name in kept if data.get(name) is not None},
         }
-        answer = self._sent(crn, body, key, deadline)
-        if isinstance(answer, JobInfo):
-            return answer
+        try:
+            answer = self._client.create_job(crn, body, deadline)
+        except TransportError as exc:
+            found = self._arrived(exc, key, crn, deadline)
+            if found is None:
+                raise
+            return found
         return _wire.job_info(
             {**data, "created": None, "state": {"status": "Initializing"}, "status": None, **answer}, crn
         )
-
-    def _sent(self, crn: str, body: Mapping[str, Any], key: str, deadline: Deadline) -> Mapping[str, Any] | JobInfo:
-        """What the service answers to a submission, or the job where it turns out to have arrived before."""
-        for attempt in range(1, _SENDS + 1):
-            try:
-                return self._client.create_job(crn, body, deadline)
-            except TransportError as exc:
-                found = self._arrived(exc, key, crn, deadline)
-                if found is not None:
-                    return found
-                pause = _SEND_PAUSE_S * attempt
-                if not _may_send_again(exc) or attempt == _SENDS or pause >= deadline.remaining_s():
-                    raise
-                _log.info("%s; the job is not there: it is sent again in %g s", exc.what, pause)
-                time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
 
     def _accepted(self, data: Mapping[str, Any], request: JobRequest, crn: str) -> JobInfo:
         job_id = data.get("id")
@@ -141,9 +121,8 @@ class Submissions:
 
     def _arrived(self, exc: TransportError, key: str, crn: str, deadline: Deadline) -> JobInfo | None:
         """The job of a submission whose answer was lost, if the service has it already."""
-        limited = isinstance(exc, IBMTransportError) and exc.status in (413, 429)
-        if isinstance(exc, NotSentError) or limited or not key:
-            return None  # it did certainly not arrive, or there is nothing to look for
+        if exc.arrived is False:
+            return None
         try:
             found = self._with_key(key, crn, deadline)
         except QProviderError as lookup:
@@ -153,7 +132,8 @@ class Submissions:
                 f"Look for it before you send it again: its tag is {_wire.KEY_PREFIX}{key}."
             )
             return None
-        if found is None and not _may_send_again(exc):
+        if found is None:
+            exc.retryable = False
             exc.hint = (
                 "The job may have arrived, although the service does not list it yet. "
                 f"Look for it before you send it again: its tag is {_wire.KEY_PREFIX}{key}."
@@ -176,8 +156,3 @@ class Submissions:
         page = self._client.jobs(crn, {"tags": [f"{_wire.KEY_PREFIX}{key}"], "limit": 1}, deadline)
         infos = list(readable(page, crn))
         return infos[0] if infos else None
-
-
-def _may_send_again(exc: TransportError) -> bool:
-    """IBM states that a submission it answered with 500 or above may be repeated."""
-    return exc.retryable and isinstance(exc, IBMTransportError) and (exc.status or 0) >= 500

@@ -11,9 +11,11 @@ from qprovider_ibm import _wire
 
 
 def tags_of(request: JobRequest) -> list[str]:
-    """All tags of a submission: the user's, the job's name and the core's key."""
-    check_tags(request.tags)
-    tags = [*([f"{_wire.KEY_PREFIX}{request.key}"] if request.key else []), *name_tag(request.name), *request.tags]
+    """All tags of a submission: the core's key, the job's name, and the user's."""
+    key = [f"{_wire.KEY_PREFIX}{request.key}"] if request.key else []
+    given = tuple(tag for tag in request.tags if tag not in key)  # the core sends it among them
+    check_tags(given)
+    tags = [*key, *name_tag(request.name), *given]
     check_number(tags)
     return tags
 

@@ -161,6 +161,7 @@ def job_info(data: Mapping[str, Any], crn: str) -> JobInfo:
         queue=_queue(data),
         usage=_job_usage(data),
         session_id=_text(data.get("session_id")),
+        key=key_of(tags),
         kind=_KINDS.get(program or ""),  # type: ignore[arg-type]  # a text of the table
         extra={**extra, **({"program": program} if program else {})},
     )
@@ -207,6 +208,11 @@ def tags_of_job(data: Mapping[str, Any]) -> list[str]:
     """All tags of a job, ours among them; none where they are no list."""
     tags = data.get("tags")
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+
+def key_of(tags: list[str]) -> str | None:
+    """The core's key of the submission, from the tag that carries it."""
+    return next((tag.removeprefix(KEY_PREFIX) for tag in tags if tag.startswith(KEY_PREFIX)), None)
 
 
 def users_tags(tags: list[str]) -> tuple[str, ...]:

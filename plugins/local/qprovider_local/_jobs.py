@@ -99,8 +99,8 @@ class JobBook:
         if job is None:
             raise UnknownJobError(
                 job_id,
-                what=f"There is no local job {job_id!r} in this session.",
-                hint="Local jobs end with the Python process that submitted them.",
+                what=f"There is no local job {job_id!r} in this process.",
+                hint="Local jobs end with the process that submitted them; see `qprovider jobs` for those of others.",
             )
         return job
 

@@ -1,0 +1,158 @@
+"""A job's place in the ledger. Where there is none, or it cannot be written, the job goes on all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from qprovider_core.errors import LedgerError, failure_text
+from qprovider_core.ledger import Ledger, ledger_in_use
+from qprovider_core.records import JobInfo, JobRecord, JobRequest, JobResult
+from qprovider_core.secret import get_logger
+
+if TYPE_CHECKING:
+    from qprovider_core._account import Account
+
+_log = get_logger("qprovider.ledger")
+T = TypeVar("T")
+
+# What is worth writing down when it changes.
+_TOLD = ("state", "state_text", "created_at", "started_at", "ended_at", "name", "tags", "error", "usage", "instance")
+
+
+class Kept:
+    """What the ledger has of one job, and what it is told.
+
+    Attributes:
+        key: The core's key of it; None until the ledger has the job.
+    """
+
+    def __init__(self, account: Account, key: str | None) -> None:
+        self._account = account
+        self.key = key
+        self._known = False  # whether the ledger has been looked at
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The ledger in use; None when it is off."""
+        return self._tried(ledger_in_use)
+
+    def record(self, info: JobInfo, *, events: bool = False) -> JobRecord | None:
+        """What the ledger has of the job."""
+        return self._tried(lambda: self._found(info, events))
+
+    def _found(self, info: JobInfo, events: bool = False) -> JobRecord | None:
+        ledger = ledger_in_use()
+        if ledger is None:
+            return None
+        record = ledger.find(self.key, events=events) if self.key else None
+        if record is None and not self._known:
+            self._known = True
+            listed = ledger.with_id(info.id, self._account.provider)
+            record = listed[0] if listed else None
+            if record is not None:
+                self.key = record.key
+        return record
+
+    def told(self, before: JobInfo, info: JobInfo) -> None:
+        """Note what has changed, of a job that the ledger has."""
+        if all(getattr(before, name) == getattr(info, name) for name in _TOLD) and before.id == info.id:
+            return
+
+        def write() -> None:
+            ledger = ledger_in_use()
+            if ledger is not None and self._found(before) is not None and self.key:
+                ledger.told(self.key, info)
+
+        self._tried(write)
+
+    def result(self, info: JobInfo) -> JobResult | None:
+        """The result, where the ledger has it."""
+
+        def read() -> JobResult | None:
+            ledger, record = ledger_in_use(), self._found(info)
+            return None if ledger is None or record is None or not record.has_result else ledger.result(record.key)
+
+        return self._tried(read)
+
+    def put_result(self, result: JobResult, info: JobInfo) -> None:
+        """Keep the result, also of a job that was submitted elsewhere."""
+
+        def write() -> None:
+            ledger = ledger_in_use()
+            if ledger is not None:
+                ledger.put_result(self._taken(ledger, info), result, info)
+
+        self._tried(write)
+
+    def request(self, info: JobInfo) -> JobRequest | None:
+        """What was submitted, where the ledger has it."""
+
+        def read() -> JobRequest | None:
+            ledger, record = ledger_in_use(), self._found(info)
+            return None if ledger is None or record is None or not record.has_circuits else ledger.request(record.key)
+
+        return self._tried(read)
+
+    def set(self, info: JobInfo, *, name: str | None = None, note: str | None = None, what: str) -> None:
+        """Keep a name or a note.
+
+        Raises:
+            LedgerError: It cannot be kept, and would be nowhere else.
+        """
+        ledger = ledger_in_use()
+        if ledger is None:
+            raise LedgerError(
+                f"The {what} of job {info.id} would be kept in the ledger, which is off.",
+                hint="Unset QPROVIDER_LEDGER, or name a file with it.",
+            )
+        key = self._taken(ledger, info)
+        if what == "note":
+            ledger.set_note(key, note)
+        else:
+            ledger.set_name(key, name)
+
+    def set_tags(self, info: JobInfo, tags: Sequence[str]) -> None:
+        """Note the tags of a job that the ledger has."""
+
+        def write() -> None:
+            ledger = ledger_in_use()
+            if ledger is not None and self._found(info) is not None and self.key:
+                ledger.set_tags(self.key, tags)
+
+        self._tried(write)
+
+    def forget(self, info: JobInfo) -> None:
+        """Take the job out of the ledger."""
+
+        def write() -> None:
+            ledger = ledger_in_use()
+            if ledger is not None and self._found(info) is not None and self.key:
+                ledger.delete(self.key)
+
+        self._tried(write)
+
+    def _taken(self, ledger: Ledger, info: JobInfo) -> str:
+        record = self._found(info)
+        if record is None:
+            self.key = ledger.adopt(self._account.provider, self._account.name, info)
+            return self.key
+        return record.key
+
+    def _tried(self, work: Callable[[], T]) -> T | None:
+        try:
+            return work()
+        except LedgerError as exc:
+            _warn(exc)
+            return None
+
+
+_told: set[str] = set()
+
+
+def _warn(exc: LedgerError) -> None:
+    """Say once what is wrong with the ledger: a wait would say it at every look."""
+    text = failure_text(exc)
+    if text not in _told:
+        _told.add(text)
+        _log.warning("jobs go on, but the ledger does not keep up: %s %s", text, exc.hint or "")
