@@ -21,7 +21,7 @@ from qprovider_core import config
 from qprovider_core._concurrency import in_background
 from qprovider_core._lists import QueryError
 from qprovider_core.attributes import FACET_HOOKS
-from qprovider_core.errors import QProviderError, failure_text
+from qprovider_core.errors import DeadlineError, QProviderError, failure_text
 from qprovider_core.query import BackendQuery, Rejections, sift, sift_views
 from qprovider_core.records import BackendInfo, Deadline, ListProblem
 from qprovider_core.secret import get_logger
@@ -196,6 +196,7 @@ class Answer:
         lanes: Each account that answered, with its backends that satisfy the query.
         requests: How often each facet was asked for.
         as_of: When they were asked, aware UTC.
+        failures: What the others raised, or that they are late; each is a row of `errors`, too.
     """
 
     lanes: tuple[tuple[Account, list[View]], ...]
@@ -203,6 +204,7 @@ class Answer:
     rejected: Rejections
     requests: Counter[str]
     as_of: datetime
+    failures: tuple[BaseException, ...] = ()
 
     def found(self) -> Iterator[tuple[Account, View]]:
         """The backends that satisfy the query, each with its account."""
@@ -236,33 +238,31 @@ def ask(
         lanes.append((account, in_background(work, f"{account.label}-query")))
     answered: list[tuple[Account, list[View]]] = []
     errors: list[QueryError] = []
+    failures: list[BaseException] = []
     rejected = Rejections()
     requests: Counter[str] = Counter()
     for account, future in lanes:
         try:
             exc = future.exception(timeout=max(0.0, deadline.at + _GRACE_S - time.monotonic()))
         except TimeoutError:
-            elapsed = time.monotonic() - started
-            errors.append(
-                QueryError(
-                    provider=account.provider,
-                    account=account.name,
-                    reason=f"no answer within {each_s:g} s",
-                    hint="Allow more time with timeout=, or leave it out with provider=.",
-                    elapsed_s=elapsed,
-                    error="DeadlineError",
-                )
+            late = DeadlineError(
+                f"no answer within {each_s:g} s",
+                timeout_s=each_s,
+                hint="Allow more time with timeout=, or leave it out with provider=.",
             )
+            errors.append(query_error(account.provider, account.name, late, time.monotonic() - started))
+            failures.append(DeadlineError(f"{account.label}: {late.what}.", timeout_s=each_s, hint=late.hint))
             continue
         if exc is not None:
             errors.append(query_error(account.provider, account.name, exc, time.monotonic() - started))
+            failures.append(exc)
             continue
         lane = future.result()
         answered.append((account, lane.views))
         errors += lane.errors
         rejected.extend(lane.rejected)
         requests += lane.requests
-    return Answer(tuple(answered), tuple(errors), rejected, requests, as_of)
+    return Answer(tuple(answered), tuple(errors), rejected, requests, as_of, tuple(failures))
 
 
 def with_several(accounts: Iterable[Account]) -> frozenset[str]:

@@ -87,13 +87,20 @@ def query_handles(
     filters: Callable[[Any], Any] | None = None,
     party: Party | None = None,
     refresh: bool = False,
+    raising: bool = False,
     **criteria: Any,
 ) -> BackendList[Backend]:
-    """Handles of these accounts' backends that satisfy the criteria."""
+    """Handles of these accounts' backends that satisfy the criteria.
+
+    Args:
+        raising: Whether what went wrong is raised, rather than told in `.errors`, where no account answered.
+    """
     limits = _split(criteria)
     _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
     answer = ask(accounts, query, several=party.several if party else None, **limits)
+    if raising and answer.failures and not answer.lanes:
+        raise answer.failures[0]
     made, broken = _handles(answer)
     answer = attrs.evolve(answer, errors=(*answer.errors, *broken))
     return _listed([handle for _, handle in made], answer, query, filters, party)

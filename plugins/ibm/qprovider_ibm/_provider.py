@@ -256,9 +256,7 @@ class IBMProvider:
         account = self._at(instance)
         wanted = {"min_num_qubits": min_num_qubits, "dynamic_circuits": dynamic_circuits, **criteria}
         given = {key: value for key, value in wanted.items() if value is not None}
-        found = account.backends(name, filters=_reading(filters), **given)
-        if not found and not found.rejected and any(error.error != "ListProblem" for error in found.errors):
-            account.ask("qprovider_list_backends")  # a single account: what went wrong is to be raised
+        found = account.backends(name, filters=_reading(filters), raising=True, **given)
         if use_fractional_gates:
             found[:] = [backend.with_fractional_gates() for backend in found]
         return found
