@@ -1,4 +1,4 @@
-"""Lists of backends that cannot be had: raised, and never an empty list."""
+"""Lists and configurations that cannot be had: raised, and never an empty list or a missing attribute."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from qprovider_core.errors import DeadlineError, TransportError
+from qprovider_core.errors import DeadlineError, ResponseError, TransportError
 
 BACKENDS = "/api/v1/backends"
+CORRUPT = ("corrupt_configuration", {"how": "wrong_types", "backend": "ibm_torino"})
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +44,13 @@ def test_a_list_that_comes_too_late_is_given_up_when_its_time_is_over(provider, 
         provider.backends(timeout=0.5)
     assert time.monotonic() - started < 10
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["target", "dt", "dtm", "meas_map", "coupling_map", "max_shots", "operation_names"])
+@pytest.mark.parametrize("fault", [("status", {"status": 500, "path": "*/configuration"}), CORRUPT])
+def test_what_cannot_be_fetched_is_no_missing_attribute(provider, emulator, name, fault):
+    backend = provider.backends("ibm_torino")[0]
+    emulator.fault(fault[0], **fault[1])
+    with pytest.raises((TransportError, ResponseError)):
+        hasattr(backend, name)
+    assert not hasattr(backend, "no_such_thing")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Gate, Parameter, ParameterVector
+from qiskit.circuit.classical import expr
 
 from qprovider_core.errors import CircuitError, InvalidInputError, UnknownOptionError
 from qprovider_core.records import ProviderSpec
@@ -119,6 +120,20 @@ def test_blocks_are_looked_into_where_gates_act_anywhere(device, cloud):
     assert len(cloud.requests) == 1
 
 
+def test_a_device_that_branches_takes_what_is_computed_for_it(device, cloud):
+    circuit = conditional(lambda c: c.x(0))
+    circuit.store(circuit.clbits[1], expr.lift(circuit.clbits[0]))
+    device().run(circuit)
+    assert len(cloud.requests) == 1
+
+
+def test_a_device_that_does_not_branch_computes_nothing(device):
+    circuit = measured()
+    circuit.store(circuit.clbits[0], True)
+    with pytest.raises(CircuitError, match="has the instruction 'store'"):
+        device(configuration={"supported_instructions": ()}).run(circuit)
+
+
 def conditional_body():
     body = QuantumCircuit(1)
     body.y(0)
@@ -210,7 +225,7 @@ def test_options_travel_and_none_is_not_given(device, cloud):
     assert [request.options for request in cloud.requests] == [{"power": 3}, {"colour": "red"}, {"colour": "blue"}]
     assert [request.pubs[0].shots for request in cloud.requests] == [1024, 5, 6]
     assert [request.memory for request in cloud.requests] == [False, True, False]
-    assert [request.tags for request in cloud.requests] == [(), ("t",), ()]
+    assert [request.tags[1:] for request in cloud.requests] == [(), ("t",), ()]  # the first is the key's
     assert len({request.key for request in cloud.requests}) == 3
 
 
@@ -220,7 +235,7 @@ def test_tags_are_a_list_of_texts_and_not_too_many(tags, device, cloud):
     with pytest.raises(InvalidInputError, match="(?i)tags"):
         handle.run(measured(), job_tags=tags)
     handle.run(measured(), job_tags=("a", "b"))
-    assert cloud.requests[0].tags == ("a", "b")
+    assert cloud.requests[0].tags[1:] == ("a", "b")  # the first is the key's
 
 
 @pytest.mark.parametrize("name", ["", 5])

@@ -8,7 +8,7 @@ import attrs
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, Measure, Reset
 
-from qprovider_ibm.emulator._variables import has_stores
+from qprovider_ibm.emulator._variables import computes
 
 # The second kinds of measurement and reset do the same as the first ones.
 _TWINS: Mapping[str, type] = {"measure_2": Measure, "reset_2": Reset}
@@ -32,6 +32,9 @@ def with_plain_names(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def active_qubits(circuit: QuantumCircuit) -> int:
+    """How many qubits Aer has to simulate."""
+    if circuit.has_control_flow_op() and computes(circuit):
+        return int(circuit.num_qubits)  # there Aer has every qubit take part in a store
     used = {qubit for item in circuit.data if item.operation.name not in ("barrier", "delay") for qubit in item.qubits}
     return len(used)
 
@@ -52,7 +55,7 @@ class Part:
 def independent_parts(circuit: QuantumCircuit) -> list[Part]:
     """The circuit in parts that share neither gates nor classical bits; in one where that is not worth it."""
     whole = [Part(circuit, tuple(range(circuit.num_clbits)))]
-    if active_qubits(circuit) < _WORTH_PARTING or circuit.has_control_flow_op() or has_stores(circuit):
+    if active_qubits(circuit) < _WORTH_PARTING or circuit.has_control_flow_op() or computes(circuit):
         return whole
     qubit_of = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     clbit_of = {clbit: circuit.num_qubits + place for place, clbit in enumerate(circuit.clbits)}

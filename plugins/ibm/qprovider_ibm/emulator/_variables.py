@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ClassicalRegister, ControlFlowOp, ForLoopOp, Qubit, Store, SwitchCaseOp
+from qiskit.circuit import (
+    CircuitInstruction,
+    ClassicalRegister,
+    ControlFlowOp,
+    ForLoopOp,
+    Measure,
+    Qubit,
+    Store,
+    SwitchCaseOp,
+)
 from qiskit.circuit.classical import expr, types
 
 from qprovider_ibm.emulator._isa import JobError
@@ -27,7 +36,7 @@ def without_variables(circuit: QuantumCircuit) -> QuantumCircuit:
     Raises:
         JobError: It has a variable or computes something that cannot be simulated.
     """
-    if not _computes(circuit):
+    if not computes(circuit):
         return circuit
     if circuit.num_input_vars:
         names = ", ".join(var.name for var in circuit.iter_input_vars())
@@ -38,20 +47,29 @@ def without_variables(circuit: QuantumCircuit) -> QuantumCircuit:
         variable: expr.Var(register if isinstance(variable.type, types.Uint) else register[0], variable.type)
         for variable, register in zip(variables, registers, strict=True)
     }
-    return _rewritten(circuit, registers, _Translation(place_of))
+    return _with_room(_rewritten(circuit, registers, _Translation(place_of)))
 
 
-def has_stores(circuit: QuantumCircuit) -> bool:
-    """Whether it computes anything; what a store reads and writes, its item does not tell."""
-    return any(isinstance(item.operation, Store) for item in circuit.data)
+def _with_room(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit with its last bit measured at the beginning: with noise, Aer has bits up to the last measured one."""
+    if not circuit.num_qubits or not circuit.num_clbits:
+        return circuit
+    last = circuit.clbits[-1]
+    measured = (item.qubits[0] for item in circuit.data if isinstance(item.operation, Measure))
+    begun = circuit.copy_empty_like()
+    begun.measure(next(measured, circuit.qubits[0]), last)  # of a qubit that is still as it was prepared
+    begun.store(last, False)
+    for item in circuit.data:
+        begun._append(item)
+    return begun
 
 
-def _computes(circuit: QuantumCircuit) -> bool:
+def computes(circuit: QuantumCircuit) -> bool:
+    """Whether it has variables or stores; what a store reads and writes, its item does not tell."""
     return bool(
         circuit.num_vars
         or circuit.num_stretches
-        or has_stores(circuit)
-        or any(_computes(block) for item in circuit.data for block in _blocks(item))
+        or any(isinstance(item.operation, Store) or any(map(computes, _blocks(item))) for item in circuit.data)
     )
 
 

@@ -84,6 +84,14 @@ def test_variables_follow_what_was_measured(api, tools, make):
     assert 50 < bits[:, 0].sum() < 150
 
 
+@pytest.mark.parametrize("make", [a_copied_bit, stored_into_a_bit, stored_in_a_branch, declared_in_a_branch])
+def test_variables_are_computed_with_on_a_device_with_its_noise(api, tools, make):
+    params = tools.sampler_params(tools.fit(make(), "torino"), shots=200)
+    bits = tools.bits_of(tools.field(api.run(params, "ibm_torino"), "c"))
+    assert (bits[:, 0] == bits[:, 1]).mean() > 0.8
+    assert 50 < bits[:, 0].sum() < 150
+
+
 def a_loop():
     circuit, value = number(12)
     with circuit.while_loop(expr.greater(value, 3)):
