@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from qprovider_core import config
 from qprovider_core._concurrency import Lanes, in_background
+from qprovider_core._kept import forget_job
 from qprovider_core._key_tag import TELLING
 from qprovider_core._provider import Provider
 from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
@@ -116,6 +117,8 @@ class Account:
         connection = self._connect(deadline)
         arguments = {**_NOT_GIVEN.get(hook, {}), **arguments}
         answer = self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
+        if hook == "qprovider_delete_job" and answer:
+            forget_job(self.provider, arguments["job"])
         return answer if hook not in TELLING or answer is None else TELLING[hook](answer)
 
     def ask(

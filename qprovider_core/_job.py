@@ -30,10 +30,12 @@ from qprovider_core.errors import (
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
+    QProviderError,
     ResultError,
     SubmitUnknownError,
     TransportError,
     UnknownJobError,
+    failure_text,
 )
 from qprovider_core.records import (
     BackendProperties,
@@ -227,12 +229,20 @@ class Job(JobV1):
 
     def status(self) -> JobStatus:
         """The nearest Qiskit `JobStatus`; never a final one for a state that is not known to be final."""
-        return _STATUS[self.refresh().state]
+        self._glance()
+        return self.nearest_status
 
     def state(self) -> Standing:
         """The exact state, and the vendor's word for it."""
-        info = self.refresh()
+        info = self._glance()
         return Standing(info.state, info.state_text)
+
+    def _glance(self) -> JobInfo:
+        """`refresh`, for those who ask where it stands: that nobody can tell is an answer."""
+        try:
+            return self.refresh()
+        except SubmitUnknownError:
+            return self.info
 
     def wait_for_final_state(
         self,
@@ -395,18 +405,29 @@ class Job(JobV1):
 
     def cancel(self) -> bool:
         """Ask for the job to be cancelled. False: too late, it had ended."""
-        if self.info.state is JobState.SUBMIT_UNKNOWN and self.refresh().state is JobState.SUBMIT_UNKNOWN:
-            raise SubmitUnknownError(
-                f"Job {self.info.id} cannot be cancelled: whether it arrived is not known.",
-                key=self._kept.key or "",
-                job_id=self.info.id,
-                hint="Try again in a while: job.result() and `qprovider jobs reconcile` look for it.",
-            )
+        if self.info.state is JobState.SUBMIT_UNKNOWN:
+            self._find_or_fail("cancelled")
         if self.info.state.final:
             return False
         done = bool(self._account.ask("qprovider_cancel_job", job=self.ref))
         self.refresh()
         return done
+
+    def _find_or_fail(self, done: str) -> None:
+        """Look for a job of which it is not known whether it arrived, before something is done with it."""
+        cause: QProviderError | None = None
+        try:
+            self.refresh()
+        except (SubmitUnknownError, TransportError) as exc:
+            cause = exc
+        if self.info.state is JobState.SUBMIT_UNKNOWN:
+            raise SubmitUnknownError(
+                f"Job {self.info.id} cannot be {done}: whether it arrived is not known.",
+                key=self._kept.key or "",
+                job_id=self.info.id,
+                why=None if cause is None else failure_text(cause),
+                hint="Try again in a while: job.result() and `qprovider jobs reconcile` look for it.",
+            ) from cause
 
     # -- what is known of it ------------------------------------------------------------------------------
 
@@ -525,9 +546,8 @@ class Job(JobV1):
         return rerun(self)
 
     def delete(self) -> None:
-        """Delete it at its vendor, for good, and here."""
+        """Delete it at its vendor, for good, and in the ledger."""
         self._account.ask("qprovider_delete_job", job=self.ref)
-        self._kept.forget(self.info)
 
     async def aresult(self, timeout: float | None = None) -> Any:
         """`result` for coroutines: others run while it waits."""

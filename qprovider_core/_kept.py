@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from qprovider_core.errors import LedgerError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import JobInfo, JobRecord, JobRequest, JobResult
+from qprovider_core.records import JobInfo, JobRecord, JobRef, JobRequest, JobResult
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -122,16 +122,6 @@ class Kept:
 
         self._tried(write)
 
-    def forget(self, info: JobInfo) -> None:
-        """Take the job out of the ledger."""
-
-        def write() -> None:
-            ledger = ledger_in_use()
-            if ledger is not None and self._found(info) is not None and self.key:
-                ledger.delete(self.key)
-
-        self._tried(write)
-
     def _taken(self, ledger: Ledger, info: JobInfo) -> str:
         record = self._found(info)
         if record is None:
@@ -145,6 +135,17 @@ class Kept:
         except LedgerError as exc:
             _warn(exc)
             return None
+
+
+def forget_job(provider: str, job: JobRef) -> None:
+    """Take a job out of the ledger that was deleted at its vendor."""
+    try:
+        ledger = ledger_in_use()
+        for record in ledger.with_id(job.id, provider) if ledger is not None else ():
+            assert ledger is not None
+            ledger.delete(record.key)
+    except LedgerError as exc:
+        _warn(exc)
 
 
 _told: set[str] = set()

@@ -217,6 +217,8 @@ class _Dispatch:
             if last or not isinstance(exc, TransportError):
                 raise self._failed(exc)
             return None
+        if isinstance(exc, PluginError):
+            raise exc  # its author is to see it; the ledger says that nobody knows
         return unknown(self._sent, f"{exc.what} {why}".strip())
 
     def _failed(self, exc: QProviderError, what: str = "failed") -> QProviderError:

@@ -67,6 +67,10 @@ class JobRecord(Record):
     has_calibration: bool = False
     events: tuple[JobEvent, ...] = attrs.field(default=(), converter=as_tuple)
 
+    def __repr__(self) -> str:
+        where = f"{self.label}:{self.info.backend}" if self.info.backend else self.label
+        return f"<JobRecord {self.id} on {where}, {self.info.state.value}>"
+
     @property
     def id(self) -> str:
         """The vendor's id, or the key while there is none: what `qp.job` takes."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import attrs
 
 from qprovider_core import config
-from qprovider_core._job import Job, make_job, newer
+from qprovider_core._job import Job, make_job
 from qprovider_core.errors import (
     DeadlineError,
     InvalidInputError,
@@ -110,7 +110,7 @@ class IBMCompositeJob(Job):
             raise UnknownJobError(
                 job_id, what=f"{account.label} has no composite job {job_id!r}.", hint="Check the id and the instance."
             )
-        job = cls(account, attrs.evolve(infos[0], id=job_id, state=JobState.UNKNOWN), parts)
+        job = cls(account, attrs.evolve(infos[0], id=job_id, state=JobState.UNKNOWN, key=None), parts)
         job._place(newest)
         job.refresh()
         return job
@@ -146,9 +146,7 @@ class IBMCompositeJob(Job):
             if info is None or (info.state is JobState.ERROR and info.error is None):
                 job.refresh(timeout)  # a list may come late, and does not look for what went wrong
             else:
-                with job._lock:
-                    if not job.info.state.final:
-                        job.info = newer(job.info, info)
+                job.take(info)
 
     def _place(self, newest: dict[int, JobInfo]) -> None:
         """Take the jobs that another process sent; what has not come for long is taken for lost."""

@@ -145,7 +145,8 @@ class Jobs:
         return True
 
     def put_tags(self, job: JobRef, tags: tuple[str, ...], deadline: Deadline) -> bool:
-        """Replace the user's tags; the job's key and name stay."""
+        """Replace the user's tags; the job's key and name stay, whether or not the core sends the key among them."""
+        tags = tuple(tag for tag in tags if not tag.startswith(_wire.KEY_PREFIX))
         check_tags(tags)
         crn, data = self._of(job, deadline, lambda crn: self._client.job(crn, job.id, deadline))
         kept = _wire.kept_tags(_wire.tags_of_job(data))

@@ -602,7 +602,7 @@ def _failing_run(emulator: Emulator) -> tuple[list[str], list[BaseException]]:
 
 def test_no_output_of_a_failing_run_shows_a_secret(emulator, capfd, caplog, monkeypatch):
     monkeypatch.setattr("qprovider_ibm._http._BACKOFF_S", (0.0,))
-    monkeypatch.setattr("qprovider_ibm._submission._SEND_PAUSE_S", 0.0)
+    monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "0.2")
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     caplog.set_level(logging.DEBUG)
     shown, raised = _failing_run(emulator)

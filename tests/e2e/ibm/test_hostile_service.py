@@ -85,7 +85,7 @@ class Hostile:
 @pytest.fixture
 def hostile(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Hostile:
     monkeypatch.setattr("qprovider_ibm._http._BACKOFF_S", (0.0,))
-    monkeypatch.setattr("qprovider_ibm._submission._SEND_PAUSE_S", 0.0)
+    monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "0.2")
     return Hostile(serve)
 
 

@@ -24,7 +24,7 @@ from qprovider_core.records import (
     SamplePubResult,
 )
 
-_SETTINGS = ("QPROVIDER_DATA_DIR", "QPROVIDER_DISABLE_PLUGINS", "QPROVIDER_TIMEOUT")
+_SETTINGS = ("QPROVIDER_DISABLE_PLUGINS", "QPROVIDER_TIMEOUT")
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import Target
 
 import qprovider_core as qp
-from qprovider_core import _backend
+from qprovider_core import _submission
 from qprovider_core._backend import Backend, vendor_class
 from qprovider_core.errors import (
     CircuitError,
-    DeadlineError,
     InvalidInputError,
     PluginError,
+    SubmitUnknownError,
     TransportError,
     UnknownBackendError,
 )
@@ -224,7 +224,8 @@ def test_a_run_is_one_request_with_everything_in_it(device, cloud):
     job = handle.run(handle.transpile(bell()), shots=100, job_tags=["t"], name="mine", memory=True)
     (request,) = cloud.requests
     assert (request.backend.name, request.backend.instance) == ("line", "i")
-    assert (request.tags, request.name, request.memory, request.kind) == (("t",), "mine", True, "sample")
+    assert (request.name, request.memory, request.kind) == ("mine", True, "sample")
+    assert request.tags == (f"qprovider:{request.key}", "t")  # the key travels among the tags
     assert len(request.key) == 32
     assert (job.info.backend, job.ref.instance) == ("line", "i")
     counts = job.result().get_counts()
@@ -233,15 +234,17 @@ def test_a_run_is_one_request_with_everything_in_it(device, cloud):
     assert len(job.result().get_memory()) == 100
 
 
-def test_a_submission_whose_answer_is_lost_is_not_said_to_have_failed(device, hang, monkeypatch):
-    monkeypatch.setattr(_backend, "_SUBMIT_TIMEOUT_S", 0.05)
+def test_a_submission_whose_answer_is_lost_is_not_said_to_have_failed(device, hang, monkeypatch, caplog):
+    monkeypatch.setattr(_submission, "SUBMIT_TIMEOUT_S", 0.05)
     handle = device(submit_job=lambda: hang())
     circuit = QuantumCircuit(1, 1)
     circuit.measure(0, 0)
-    with pytest.raises(DeadlineError, match="did not say within") as caught:
-        handle.run(circuit)
-    assert caught.value.retryable is False
-    assert "It may be running" in caught.value.hint
+    job = handle.run(circuit)
+    assert job.state().state is JobState.SUBMIT_UNKNOWN
+    assert not job.in_final_state()
+    assert "do not send it again" in caplog.text
+    with pytest.raises(SubmitUnknownError, match="the vendor cannot tell"):
+        job.result(timeout=5)
 
 
 def test_qiskits_primitives_take_a_handle(device):

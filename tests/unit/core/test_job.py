@@ -363,7 +363,7 @@ def test_what_a_vendor_keeps_of_a_job(device):
     assert (job.name(), job.tags()) == ("mine", ["t"])
     again = found(job.job_id())
     assert again.details().logs == "log"
-    assert again.circuits() == ["circuit"]
+    assert again.circuits() == [circuit]  # the ledger has them: the vendor need not be asked
     assert again.backend().full_name == "acme:line"
     assert again.result().get_counts() == {"0": 1024}
 

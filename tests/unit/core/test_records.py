@@ -32,9 +32,11 @@ from qprovider_core.records import (
     GateConfiguration,
     InstanceInfo,
     JobDetails,
+    JobEvent,
     JobInfo,
     JobPage,
     JobQuery,
+    JobRecord,
     JobRef,
     JobRequest,
     JobResult,
@@ -206,6 +208,15 @@ RECORDS = {
         tags=tuples(texts),
     ),
     JobInfo: jobs,
+    JobEvent: building(JobEvent, {"at": times, "what": names}, text=optional(texts)),
+    JobRecord: building(
+        JobRecord,
+        {"key": names, "provider": names, "account": names, "info": jobs},
+        job_id=optional(names),
+        note=optional(texts),
+        options=free,
+        events=tuples(building(JobEvent, {"at": times, "what": names})),
+    ),
     JobPage: building(JobPage, {}, jobs=tuples(jobs), cursor=optional(texts)),
     JobQuery: building(
         JobQuery, {}, states=tuples(st.sampled_from(JobState)), created_after=optional(times), pending=optional(flags)

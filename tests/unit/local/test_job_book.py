@@ -93,7 +93,7 @@ def test_a_cursor_of_another_kind_is_refused():
 
 
 def test_an_unknown_job_says_where_local_jobs_live():
-    with pytest.raises(UnknownJobError, match="Python process"):
+    with pytest.raises(UnknownJobError, match="in this process"):
         book()["nowhere"]
 
 
