@@ -16,9 +16,16 @@ COMMANDS = {
     "accounts": ("accounts", "Save, list and remove accounts."),
     "backend": ("backend", "Show one backend, qubit by qubit."),
     "backends": ("backends", "List backends of all accounts at once."),
+    "cancel": ("cancel", "Cancel jobs."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
+    "job": ("job", "Show all that is known of a job, with its timeline."),
+    "jobs": ("jobs", "List the jobs of all accounts; keep their record in order."),
     "plugins": ("plugins", "List the installed plugins, those left out too."),
+    "rerun": ("rerun", "Run the circuits of a job again, as a new one."),
+    "result": ("result", "Show the result of a job; wait for it."),
     "run": ("run", "Run the circuits of a file and show their counts."),
+    "tag": ("tag", "Change the tags, the name or the note of a job."),
+    "watch": ("watch", "Watch jobs until they have ended."),
 }
 
 _EPILOG = """\b
@@ -84,5 +91,11 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="qprovider", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, envvar="QPROVIDER_DEBUG", help="Show the traceback of an error.")
-def app(debug: bool) -> None:
+@click.option("--ledger", metavar="PLACE", help="The file, or its directory, in which jobs are written down.")
+@click.option("--no-ledger", is_flag=True, help="Go on without a record of jobs, as when its file is broken.")
+def app(debug: bool, ledger: str | None, no_ledger: bool) -> None:
     """One account for every quantum computer: find backends, run circuits."""
+    if ledger is not None or no_ledger:
+        from qprovider_core.cli._ledger_place import use_place  # late: rare
+
+        use_place(ledger, no_ledger)

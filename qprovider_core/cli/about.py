@@ -7,6 +7,18 @@ import click
 from qprovider_core.cli._output import say, say_facts
 
 
+def _ledger_text() -> str:
+    """Where jobs are written down, and how its changes are journalled."""
+    from qprovider_core.ledger import ledger_in_use  # late: help needs none of these
+    from qprovider_core.ledger._file import LedgerFile
+
+    ledger = ledger_in_use()
+    if ledger is None:
+        return "not written down"
+    file = LedgerFile(ledger.path)
+    return f"{file.path} ({f'journal: {file.journal}' if file.exists else 'none yet'})"
+
+
 @click.command()
 def command() -> None:
     """Show the versions in use, for a bug report."""
@@ -30,6 +42,7 @@ def command() -> None:
             ("python", f"{platform.python_implementation()} {platform.python_version()}"),
             ("platform", platform.platform()),
             ("configuration", config.config_dir()),
+            ("jobs", _ledger_text()),
         ]
     )
     say("")

@@ -10,7 +10,7 @@ from qprovider_core.cli._output import say, say_json, say_table, tell
 from qprovider_core.cli.completion import provider_names
 
 if TYPE_CHECKING:
-    from qprovider_core._lists import BackendList
+    from qprovider_core._lists import AnswerList, BackendList
     from qprovider_core.records import BackendInfo
 
 _CSV_FIELDS = (
@@ -88,7 +88,7 @@ def _parts(pattern: str | None) -> tuple[str | None, str | None, str | None]:
     return (account if slash else None), vendor, name or None
 
 
-def tell_errors(listed: BackendList[Any]) -> None:
+def tell_errors(listed: AnswerList[Any]) -> None:
     """Who did not answer, and what to do about it."""
     for error in listed.errors:
         tell(str(error), colour="red")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _ASKED_S = 1.0  # nobody waits longer for a completion
+_NEWEST = 200  # jobs whose ids are completed
 _Completer = Callable[[click.Context, click.Parameter, str], list["CompletionItem"]]
 
 
@@ -72,5 +73,15 @@ def _providers() -> dict[str, str]:
     return {info.provider: info.title or "" for info in qp.plugins() if info.provider}
 
 
+def _jobs() -> dict[str, str]:
+    """Ids of the newest jobs in the ledger; no vendor is asked."""
+    from qprovider_core.ledger import LedgerQuery, ledger_in_use
+
+    ledger = ledger_in_use()
+    records = [] if ledger is None else ledger.select(LedgerQuery(limit=_NEWEST))
+    return {record.id: f"{record.info.state.value}, {record.provider}:{record.info.backend}" for record in records}
+
+
 backend_names = _completer(_backends)
 provider_names = _completer(_providers)
+job_ids = _completer(_jobs)
