@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # Instructions that say something to the compiler and are never executed.
 _DIRECTIVES = frozenset({"barrier"})
-# What a device that has one of these decides by may be computed first: Qiskit's compiler asks no target for `store`.
+# What a device that has one of these decides by may be computed first, where the vendor's handle says so with
+# `_computes`: Qiskit's compiler asks no target for `store`.
 _CONTROL_FLOW = frozenset({"if_else", "switch_case", "while_loop"})
 
 
@@ -176,7 +177,7 @@ class _Fit:
         self.anywhere = {
             name for name in self.target.operation_names if self.target.qargs_for_operation_name(name) is None
         } | _DIRECTIVES
-        if not _CONTROL_FLOW.isdisjoint(self.target.operation_names):
+        if getattr(backend, "_computes", False) and not _CONTROL_FLOW.isdisjoint(self.target.operation_names):
             self.anywhere |= {"store"}
         # What a simulator lists and its target cannot express (instructions of any width) runs on any qubits.
         if backend.configuration().coupling_map is None:

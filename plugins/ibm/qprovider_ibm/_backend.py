@@ -62,6 +62,7 @@ class IBMBackend(Backend):
     function given as ``filters=``.
     """
 
+    _computes = True  # circuits may store classical values where they may branch
     _fractional = False
     _in_filter = False
 

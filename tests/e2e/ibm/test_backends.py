@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit.classical import expr
 from qiskit.providers import BackendV2
 
 from qprovider_core.errors import (
@@ -421,6 +422,19 @@ def test_a_device_without_fractional_gates_is_refused_where_they_are_asked_for(p
 def test_a_simulator_has_its_gates_with_angles_either_way(provider):
     simulator = provider.get_backend("ibmq_qasm_simulator", use_fractional_gates=True)
     assert "rzz" in simulator.configuration().basis_gates
+
+
+def test_a_device_computes_what_a_circuit_decides_by(provider):
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    side = circuit.add_var("side", expr.lift(circuit.clbits[0]))
+    with circuit.if_test(expr.lift(side)):
+        circuit.x(1)
+    circuit.measure(1, 1)
+    torino = provider.get_backend("ibm_torino")
+    counts = torino.run(torino.transpile(circuit), shots=100).result().get_counts()
+    assert counts["11"] > 70
 
 
 # --------------------------------------------------------------------------------------------- pulse ended

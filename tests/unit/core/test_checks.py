@@ -120,18 +120,25 @@ def test_blocks_are_looked_into_where_gates_act_anywhere(device, cloud):
     assert len(cloud.requests) == 1
 
 
-def test_a_device_that_branches_takes_what_is_computed_for_it(device, cloud):
-    circuit = conditional(lambda c: c.x(0))
-    circuit.store(circuit.clbits[1], expr.lift(circuit.clbits[0]))
-    device().run(circuit)
-    assert len(cloud.requests) == 1
-
-
-def test_a_device_that_does_not_branch_computes_nothing(device):
+@pytest.mark.parametrize(
+    ("computes", "instructions"), [(False, ("if_else",)), (True, ())], ids=["as its vendor says", "as it cannot branch"]
+)
+def test_a_device_that_computes_nothing_takes_no_stores(device, monkeypatch, computes, instructions):
     circuit = measured()
     circuit.store(circuit.clbits[0], True)
+    handle = device(configuration={"supported_instructions": instructions})
+    monkeypatch.setattr(type(handle), "_computes", computes, raising=False)
     with pytest.raises(CircuitError, match="has the instruction 'store'"):
-        device(configuration={"supported_instructions": ()}).run(circuit)
+        handle.run(circuit)
+
+
+def test_a_device_that_branches_takes_what_is_computed_for_it(device, cloud, monkeypatch):
+    circuit = conditional(lambda c: c.x(0))
+    circuit.store(circuit.clbits[1], expr.lift(circuit.clbits[0]))
+    handle = device()
+    monkeypatch.setattr(type(handle), "_computes", True, raising=False)
+    handle.run(circuit)
+    assert len(cloud.requests) == 1
 
 
 def conditional_body():
