@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from qprovider_core.errors import LedgerError, failure_text
+from qprovider_core.errors import LedgerError, ResponseError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import JobInfo, JobRecord, JobRef, JobRequest, JobResult
+from qprovider_core.records import BackendProperties, JobInfo, JobRecord, JobRef, JobRequest, JobResult
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -91,6 +91,25 @@ class Kept:
         def read() -> JobRequest | None:
             ledger, record = ledger_in_use(), self._found(info)
             return None if ledger is None or record is None or not record.has_circuits else ledger.request(record.key)
+
+        return self._tried(read)
+
+    def calibration(self, info: JobInfo) -> BackendProperties | None:
+        """The calibration that held for it, where the ledger has it."""
+
+        def read() -> BackendProperties | None:
+            ledger, record = ledger_in_use(), self._found(info)
+            if ledger is None or record is None or not record.has_calibration:
+                return None
+            document = ledger.calibration(record.key)
+            try:
+                return None if document is None else BackendProperties.from_dict(document)
+            except ResponseError as exc:  # of a version to come, or damaged
+                raise LedgerError(
+                    f"The calibration of job {info.id} cannot be read from the ledger.",
+                    path=str(ledger.path),
+                    why=exc.what,
+                ) from exc
 
         return self._tried(read)
 

@@ -422,7 +422,10 @@ class JobTimeoutError(JobError, TimeoutError):
 
     Attributes:
         job: The handle (`Job`), to go on with.
+        jobs: The handles of all that have not ended, where several were waited for.
     """
+
+    jobs: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -438,7 +441,7 @@ class JobTimeoutError(JobError, TimeoutError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # A handle holds connections and locks, which do not travel.
-        return (type(self), self.args, {**self.__dict__, "job": None})
+        return (type(self), self.args, {**self.__dict__, "job": None, "jobs": ()})
 
 
 class SubmitUnknownError(JobError):

@@ -9,8 +9,8 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.providers import JobStatus, JobV1
 
-from qprovider_core import _job
-from qprovider_core._job import Job, Standing, _pause
+from qprovider_core import _polling, _tracked_job
+from qprovider_core._job import Job, Standing
 from qprovider_core.errors import (
     InvalidInputError,
     JobCancelledError,
@@ -93,7 +93,7 @@ def test_a_state_is_told_as_the_nearest_of_qiskit(state, status, job):
 
 
 def test_every_state_has_a_status():
-    assert set(_job._STATUS) == set(JobState)
+    assert set(_tracked_job._STATUS) == set(JobState)
 
 
 def test_a_job_that_has_ended_is_not_asked_for_again(job):
@@ -204,7 +204,6 @@ def test_a_request_that_is_lost_is_sent_again_long_before_a_long_timeout(job, ha
         return JobInfo(id="j1", state=JobState.DONE)
 
     handle = job(JobState.QUEUED, get_job=get_job)
-    monkeypatch.setattr(_job, "_pause", lambda *_: 0)
     handle.wait_for_final_state(timeout=3600)
     assert len(asked) == 2
 
@@ -222,32 +221,29 @@ def test_forever_is_no_limit(job):
     job(JobState.QUEUED, JobState.DONE).wait_for_final_state(timeout=float("inf"), wait=0)
 
 
-def test_a_wait_bears_some_failures_of_the_line(job, monkeypatch):
-    monkeypatch.setattr(_job, "_pause", lambda *_: 0)
+def test_a_wait_bears_some_failures_of_the_line(job):
     failures = []
 
     def get_job():
         failures.append(1)
-        if len(failures) <= 5:
+        if len(failures) <= 2:
             raise TransportError("The line is cut.")
         return JobInfo(id="j1", state=JobState.DONE)
 
     job(JobState.QUEUED, get_job=get_job).wait_for_final_state()
-    assert len(failures) == 6
+    assert len(failures) == 3
 
 
-@pytest.mark.parametrize(("retryable", "looks"), [(True, 8), (False, 1)])
-def test_a_wait_without_end_gives_up_on_a_line_that_stays_cut(retryable, looks, job, monkeypatch):
-    monkeypatch.setattr(_job, "_pause", lambda *_: 0)
+def test_a_failure_that_waiting_does_not_mend_ends_a_wait(job):
     asked = []
 
     def get_job():
         asked.append(1)
-        raise TransportError("The line is cut.", retryable=retryable)
+        raise TransportError("The line is cut.", retryable=False)
 
     with pytest.raises(TransportError):
         job(JobState.QUEUED, get_job=get_job).wait_for_final_state()
-    assert len(asked) == looks
+    assert asked == [1]
 
 
 def test_other_errors_end_a_wait(job):
@@ -256,14 +252,6 @@ def test_other_errors_end_a_wait(job):
 
     with pytest.raises(UnknownJobError):
         job(JobState.QUEUED, get_job=get_job).result(timeout=60)
-
-
-@pytest.mark.parametrize(
-    ("elapsed", "shortest", "failures", "about"),
-    [(0, 0.5, 0, 0.5), (10**6, 0.5, 0, 10), (0, 0.5, 1, 1), (0, 0.5, 3, 4), (0, 0.5, 5000, 10)],
-)
-def test_pauses_grow_with_the_wait_and_with_failures(elapsed, shortest, failures, about):
-    assert 0.85 * about <= _pause(elapsed, shortest, failures) <= 1.15 * about
 
 
 # -------------------------------------------------------------------------------------------------------- results
@@ -566,19 +554,17 @@ def test_a_plugin_that_gives_no_job_is_at_fault(device):
 # --------------------------------------------------------------------------------------------- vendors that hold
 
 
-def test_a_vendor_that_names_wait_s_may_hold_its_answer_and_is_not_paused_for(account, monkeypatch):
+def test_a_vendor_that_names_wait_s_may_hold_its_answer(account):
     states = itertools.chain([JobState.RUNNING], itertools.repeat(JobState.DONE))
-    held, slept = [], []
+    held = []
 
     def get_job(job, wait_s):
         held.append(wait_s)
         return JobInfo(id=job.id, state=next(states))
 
     acme = account(spec=QUICK, get_job=get_job, job_result=lambda: COUNTS)
-    monkeypatch.setattr(_job.time, "sleep", slept.append)
     Job(acme, JobInfo(id="j1", state=JobState.QUEUED)).wait_for_final_state(timeout=60)
-    assert held == [_job._HELD_S, _job._HELD_S]
-    assert slept == []  # each look told something new
+    assert held == [_polling.HELD_S, _polling.HELD_S]
 
 
 def test_one_that_names_wait_s_and_answers_at_once_is_still_paused_for(account):

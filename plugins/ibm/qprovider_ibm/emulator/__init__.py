@@ -30,6 +30,8 @@ path's default is ``/api/v1/*``, for latency ``*``), `times` (how often they str
     expire_tokens           at once: every token given out so far is refused with 401
     rate_limit              retry_after [1]; 429, code 1202
     status                  status, body json|html|empty [json], code [1000]
+    status_after            the same, once the request was processed: a job that is answered with 500 is there
+    stall_after             seconds; the request is processed, and the answer comes so much later
     drop_before, drop_after the connection ends before or after the request was processed
     cut_body                the answer's body ends in its middle
 

@@ -26,11 +26,14 @@ _CORRUPT: dict[str, Check] = {
     "how": one_of("bad_json", "missing_fields", "wrong_types", "html", "not_found", "empty"),
     "times": optional(integer(1)),
 }
+_STATUS = {**_WHERE, "status": integer(400, 599), "body": one_of("json", "html", "empty"), "code": integer(0)}
 KINDS: dict[str, dict[str, Check]] = {
     "latency": {**_WHERE, "seconds": number(0)},
     "expire_tokens": {},
     "rate_limit": {**_WHERE, "retry_after": optional(number(0))},
-    "status": {**_WHERE, "status": integer(400, 599), "body": one_of("json", "html", "empty"), "code": integer(0)},
+    "status": _STATUS,
+    "status_after": _STATUS,
+    "stall_after": {**_WHERE, "seconds": number(0)},
     "drop_before": _WHERE,
     "drop_after": _WHERE,
     "cut_body": _WHERE,
@@ -45,10 +48,19 @@ KINDS: dict[str, dict[str, Check]] = {
     "job_status": {**_JOB, "status": text},
     "job_crashes": _JOB,
 }
-REQUEST_KINDS = ("latency", "rate_limit", "status", "drop_before", "drop_after", "cut_body")
+REQUEST_KINDS = (
+    "latency", "rate_limit", "status", "status_after", "stall_after", "drop_before", "drop_after", "cut_body",
+)  # fmt: skip
 JOB_KINDS = ("job_fails", "job_too_long", "job_stuck", "job_status", "job_crashes")
 _BACKEND_KINDS = ("corrupt_configuration", "corrupt_properties", "slow_backend", "backend_status", "faulty_qubit")
-_NEEDED = {"latency": ("seconds",), "slow_backend": ("seconds",), "faulty_qubit": ("qubit",), "status": ("status",)}
+_NEEDED = {
+    "latency": ("seconds",),
+    "stall_after": ("seconds",),
+    "slow_backend": ("seconds",),
+    "faulty_qubit": ("qubit",),
+    "status": ("status",),
+    "status_after": ("status",),
+}
 
 
 @attrs.define

@@ -125,8 +125,13 @@ class _Around:
             return _hang_up(request)
         answer = _refusal(struck) or await _answer(request, handler)
         entry["status"] = answer.status
+        if "stall_after" in struck:
+            await asyncio.sleep(struck["stall_after"].settings["seconds"])
         if "drop_after" in struck:
             return _hang_up(request)
+        if "status_after" in struck:
+            answer = _status(struck["status_after"])
+            entry["status"] = answer.status
         if "cut_body" in struck:
             return await _cut(request, answer)
         return answer
@@ -156,9 +161,11 @@ def _refusal(struck: dict[str, Fault]) -> web.Response | None:
     """The answer that a fault gives instead of the service."""
     if "rate_limit" in struck:
         return _error(rate_limited("The limit is 5 per minute", struck["rate_limit"].settings.get("retry_after", 1)))
-    if "status" not in struck:
-        return None
-    asked = struck["status"].settings
+    return _status(struck["status"]) if "status" in struck else None
+
+
+def _status(fault: Fault) -> web.Response:
+    asked = fault.settings
     status, body = asked["status"], asked.get("body", "json")
     if body == "html":
         page = f"<html><head><title>{status}</title></head><body><h1>Error {status}</h1>cloudflare</body></html>"

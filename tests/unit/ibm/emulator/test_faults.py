@@ -262,3 +262,19 @@ def test_the_log_of_requests_holds_no_secret(api):
     assert api.key not in str(seen)
     api.emulator.clear_requests()
     assert api.emulator.requests() == []
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_job_that_was_accepted_and_answered_with_a_failure(api, params, status):
+    api.emulator.fault("status_after", status=status, path="/api/v1/jobs", method="POST", times=1)
+    assert api.post_job(params, tags=[f"failed-{status}"]).status_code == status
+    (job,) = api.json("/jobs", tags=f"failed-{status}")["jobs"]
+    assert api.wait(job["id"])["state"]["status"] == "Completed"
+
+
+def test_an_answer_that_comes_when_nobody_waits_any_more(api, params):
+    api.emulator.fault("stall_after", seconds=2, path="/api/v1/jobs", method="POST", times=1)
+    with pytest.raises(requests.ReadTimeout):
+        body = {"program_id": "sampler", "backend": "ibmq_belem", "params": params, "tags": ["stalled-after"]}
+        api.send("POST", "/jobs", json=body, timeout=0.3)
+    assert api.json("/jobs", tags="stalled-after")["count"] == 1
