@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from qprovider_core._clock import CLOCK
 from qprovider_core._text import printable
+from qprovider_core._waiting import check_seconds, watch_jobs
 from qprovider_core.errors import InvalidInputError, JobTimeoutError
 from qprovider_core.records import JobInfo, JobState
 
@@ -28,45 +29,51 @@ WORDS = {
 def job_monitor(
     job: Job,
     interval: float | None = None,
-    *,
-    timeout: float | None = None,
     quiet: bool = False,
     output: TextIO | None = None,
     line_discipline: str | None = None,
+    *,
+    timeout: float | None = None,
 ) -> None:
     """Show how a job stands until it has ended. The job goes on whatever happens to the monitor.
 
     Args:
         interval: Seconds between two looks; growing pauses when not given.
-        timeout: Seconds after which it returns all the same; None for no limit.
         quiet: Show nothing, just wait.
         output: Where to write; standard output by default.
-        line_discipline: What a line begins with; by default it replaces the one before on a terminal, and elsewhere
-            each change has a line of its own.
+        line_discipline: What a line begins with; by default it replaces the one before on a terminal, where the time
+            waited so far stands in it, and elsewhere each change has a line of its own.
+        timeout: Seconds after which it returns all the same; None for no limit.
     """
-    if not callable(getattr(job, "wait_for_final_state", None)):
+    if not isinstance(getattr(job, "info", None), JobInfo):
         raise InvalidInputError(f"job_monitor takes a job, not {job!r}.", hint="Pass what backend.run(…) returned.")
+    check_seconds(interval, "interval")
     stream = sys.stdout if output is None else output
     live = line_discipline is None and stream.isatty()
     line = _Line(stream, "\r" if live else line_discipline or "", live) if not quiet else None
-    started = time.monotonic()
+    started = CLOCK.now()
 
-    def show(job_id: str, status: Any, told: Any) -> None:
+    def show(*_: object) -> bool:
         if line is not None:
-            line.show(_told(job.info, time.monotonic() - started if live else None))
+            line.show(_told(job.info, CLOCK.now() - started if live else None))
+        return False
 
-    show("", None, job)
     try:
-        job.wait_for_final_state(timeout, interval, show)
+        show()
+        # Also between two looks, so that the time that is shown goes on.
+        for _ in watch_jobs([job], timeout=timeout, wait=interval, callback=show, stopped=show if live else None):
+            pass
     except JobTimeoutError:
         pass  # what stands on the screen says how far it came
     except KeyboardInterrupt:
         if line is not None:
             line.end()
-            stream.write(f"Job {job.job_id()} goes on. Come back to it with retrieve_job({job.job_id()!r}).\n")
+            name = job.job_id()
+            stream.write(f"Job {name} goes on. Come back to it with `qprovider job {name}` or qp.job({name!r}).\n")
+            stream.flush()
         raise
+    show()
     if line is not None:
-        show("", None, job)
         line.end()
 
 
@@ -99,5 +106,13 @@ def _told(info: JobInfo, elapsed_s: float | None) -> str:
         words += f" ({info.queue.position})"
     if info.state is JobState.ERROR and info.error:
         words += f": {info.error.splitlines()[-1]}"
-    waited = "" if elapsed_s is None or info.state.final else f" ({elapsed_s:.0f} s)"
+    waited = "" if elapsed_s is None or info.state.final else f" ({spoken(elapsed_s)})"
     return printable(f"Job Status: {words}{waited}")
+
+
+def spoken(seconds: float) -> str:
+    """A time that has passed, for a reader: ``59 s``, ``5 min 10 s``, ``2 h 05 min``."""
+    minutes, rest = divmod(int(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
