@@ -19,7 +19,7 @@ def state_text(info: JobInfo) -> str:
     from qprovider_core.records import JobState  # late: help needs no core
 
     word = f" ({info.state_text})" if info.state is JobState.UNKNOWN and info.state_text else ""
-    return info.state.value.replace("_", " ") + word
+    return info.state.value + word
 
 
 def time_text(moment: datetime | None) -> str | None:
@@ -27,9 +27,14 @@ def time_text(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def place_text(record: JobRecord) -> str:
+def place_of(provider: str, info: JobInfo) -> str:
     """Where a job runs, as ``provider:name``."""
-    return f"{record.label}:{record.info.backend or '?'}"
+    return f"{provider}:{info.backend or '?'}"
+
+
+def place_text(record: JobRecord) -> str:
+    """The same of a record."""
+    return place_of(record.provider, record.info)
 
 
 def _short(text: str | None) -> str:
@@ -38,13 +43,16 @@ def _short(text: str | None) -> str:
 
 
 def say_jobs(records: Sequence[JobRecord]) -> None:
-    """One row a job. Names, tags and notes have a column where any job has one."""
+    """One row a job. Names, tags and notes have a column where any job has one; so have accounts where a vendor has
+    several."""
     titles = ["id", "state", "backend", "created (UTC)", "shots"]
     rows: list[list[object]] = [
         [one.id, state_text(one.info), place_text(one), time_text(one.info.created_at), one.info.shots]
         for one in records
     ]
+    several = len({(one.provider, one.account) for one in records}) > len({one.provider for one in records})
     more: dict[str, list[str | None]] = {
+        "account": [one.account if several else None for one in records],
         "name": [one.info.name for one in records],
         "tags": [", ".join(one.info.tags) for one in records],
         "note": [one.note for one in records],

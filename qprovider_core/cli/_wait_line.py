@@ -22,16 +22,21 @@ def result_of(job: Job, place: str, *, timeout: float | None = None, ours: bool 
         JobTimeoutError: Not within `timeout` seconds.
         JobFailedError, JobCancelledError: It ended without a result.
     """
-    from qprovider_core.errors import JobFailedError, JobTimeoutError  # late: with the rest
+    from qprovider_core.errors import JobCancelledError, JobFailedError, JobTimeoutError  # late: with the rest
+    from qprovider_core.records import JobState
 
+    again = f"Run it again: qprovider rerun {clean(job.job_id())}"
     try:
         return _result_of(job, place, timeout, ours)
     except JobTimeoutError as exc:
+        if job.info.state is JobState.SUBMIT_UNKNOWN:
+            raise
         hint = f"It goes on. Come back with: qprovider result {clean(job.job_id())}"
         raise JobTimeoutError(exc.what, job=job, job_id=exc.job_id, why=exc.why, hint=hint) from exc
+    except JobCancelledError as exc:
+        raise JobCancelledError(exc.what, job_id=exc.job_id, why=exc.why, hint=again) from exc
     except JobFailedError as exc:
-        more = f"Run it again: qprovider rerun {clean(job.job_id())}"
-        hint = more if exc.hint is None or "rerun" in exc.hint else f"{exc.hint}\n{more}"
+        hint = again if exc.hint is None or "rerun" in exc.hint else f"{exc.hint}\n{again}"
         raise JobFailedError(exc.what, job_id=exc.job_id, code=exc.code, why=exc.why, hint=hint) from exc
 
 

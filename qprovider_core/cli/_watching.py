@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from qprovider_core.cli._jobs_shown import place_of
 from qprovider_core.cli._output import NOT_REPORTED, clean, has_colour, say, tell
 from qprovider_core.cli._wait_line import standing
 from qprovider_core.records import JobInfo, JobState
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _MANY = 6  # jobs from which a bar tells how far all of them are
 _BESIDE = 6  # lines of the table that are no jobs
-_WIDTH = 40  # of the bar
+_WIDTH = 20  # of the bar
 _SECOND = 4  # how often the table is drawn anew in one
 _COLOURS = {JobState.DONE: "green", JobState.ERROR: "red", JobState.CANCELLED: "yellow", JobState.RUNNING: "bold"}
 # In which order they are shown where there is no room for all.
@@ -29,7 +30,7 @@ _ORDER = (JobState.ERROR, JobState.SUBMIT_UNKNOWN, JobState.UNKNOWN, JobState.CA
 
 
 def _place(job: Job) -> str:
-    return f"{job.account.label}:{job.info.backend or '?'}"
+    return place_of(job.account.provider, job.info)
 
 
 def _elapsed(info: JobInfo, now: datetime) -> str:
@@ -107,7 +108,10 @@ class Table:
         table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for title in ("id", "state", "backend", "place", "elapsed", *(("name",) if named else ())):
             right = title in ("place", "elapsed")
-            table.add_column(title, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+            least = max((len(job.job_id()) for job in shown), default=1) if title == "id" else None
+            table.add_column(
+                title, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", min_width=least
+            )
         for job in shown:
             info = job.info
             queue = info.queue.position if info.queue is not None and not info.state.final else None
@@ -120,8 +124,10 @@ class Table:
             parts.append(Text(f"… and {left_out} more", style="dim"))
         if len(self._jobs) >= _MANY:
             ended = sum(1 for job in self._jobs if job.info.state.final)
-            parts.append(ProgressBar(total=len(self._jobs), completed=ended, width=_WIDTH))
-            parts.append(Text(f"{ended} of {len(self._jobs)} have ended: {_summary(self._jobs)}"))
+            line = RichTable.grid(padding=(0, 2, 0, 0))
+            bar = ProgressBar(total=len(self._jobs), completed=ended, width=_WIDTH)
+            line.add_row(bar, Text(f"{ended} of {len(self._jobs)} have ended: {_summary(self._jobs)}"))
+            parts.append(line)
         return Group(*parts)
 
     def _fitting(self) -> list[Job]:
@@ -140,7 +146,7 @@ def _urgency(job: Job) -> int:
 
 
 def _summary(jobs: Sequence[Job]) -> str:
-    counted = Counter(job.info.state.value.replace("_", " ") for job in jobs)
+    counted = Counter(job.info.state.value for job in jobs)
     return ", ".join(f"{number} {state}" for state, number in counted.most_common())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from qprovider_core.cli._ledger_place import no_ledger_option
+from qprovider_core.cli._output import tell
 from qprovider_core.cli.completion import job_ids
 
 
@@ -20,14 +21,16 @@ def command(id: str, wait: bool, as_json: bool) -> None:
     """
     import qprovider_core as qp  # late: help needs no core
     from qprovider_core.cli import _submitted
+    from qprovider_core.cli._jobs_shown import place_of
 
     old = qp.job(id)
     if not wait:
         _submitted.refuse_to_leave(old.account.spec, "--wait", "add")
     with _submitted.sending():
         job = old.rerun()
-    place = f"{job.account.label}:{job.info.backend or '?'}"
+    place = place_of(job.account.provider, job.info)
     if wait:
+        tell(f"Job {job.job_id()} on {place} runs job {old.job_id()} again.", dim=True)
         _submitted.say_result(job, place, as_json=as_json)
     else:
         _submitted.say_submitted(job, place, as_json=as_json)

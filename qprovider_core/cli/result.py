@@ -20,11 +20,12 @@ def command(id: str, timeout: float | None, as_json: bool) -> None:
     is 1.
     """
     import qprovider_core as qp  # late: help needs no core
+    from qprovider_core.cli._jobs_shown import place_of
     from qprovider_core.cli._results_shown import result_documents, say_results
     from qprovider_core.cli._wait_line import result_of
 
     job = qp.job(id)
-    place = f"{job.account.label}:{job.info.backend or '?'}"
+    place = place_of(job.account.provider, job.info)
     documents = result_documents(result_of(job, place, timeout=timeout))
     if as_json:
         say_json({"backend": place, "job_id": job.job_id(), "shots": job.info.shots, "results": documents})

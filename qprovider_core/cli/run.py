@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
     from qprovider_core._backend import Backend
+    from qprovider_core.records import ProviderSpec
 
 
 @click.command()
@@ -80,16 +81,16 @@ def _fitted(
     if name is not None:
         backend = qp.get_backend(name)
         if leave:
-            refuse_to_leave(backend.provider.spec, "--no-wait", "leave out")
+            refuse_to_leave(_spec(backend), "--no-wait", "leave out")
         return backend, backend.transpile(circuits, seed_transpiler=seed)
     width = max(circuit.num_qubits for circuit in circuits)
     listed = qp.backends(where=where, min_num_qubits=width)
     if not listed:
         raise nothing_runs({one.name: one.reason for one in listed.rejected}, map(str, listed.errors))
     tell_errors(listed)
-    left = [one for one in listed if not (leave and one.provider.spec.process_bound)]
+    left = [one for one in listed if not (leave and _spec(one).process_bound)]
     if not left:
-        refuse_to_leave(listed[0].provider.spec, "--no-wait", "leave out")
+        refuse_to_leave(_spec(listed[0]), "--no-wait", "leave out")
     while True:
         chosen: Backend = qp.least_busy(left)
         try:
@@ -107,6 +108,14 @@ def _fitted(
         f"{_plural(width, 'qubit')}; {queue}."
     )
     return chosen, fitted
+
+
+def _spec(backend: Backend) -> ProviderSpec:
+    """What the backend's vendor announces."""
+    from qprovider_core._plugins import registry
+
+    assert backend.info.provider is not None  # every listing fills it in
+    return registry().spec(backend.info.provider)
 
 
 def _plural(number: int, noun: str) -> str:

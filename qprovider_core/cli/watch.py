@@ -71,5 +71,5 @@ def _jobs(ids: Sequence[str]) -> list[Job]:
 
 
 def _come_back(ids: Sequence[str]) -> str:
-    named = f" {' '.join(map(clean, ids))}" if len(ids) <= _MOST_NAMED else ""
+    named = f" {' '.join(map(clean, ids))}" if 0 < len(ids) <= _MOST_NAMED else ""
     return f"The jobs go on. Come back with: qprovider watch{named}"
