@@ -20,6 +20,8 @@ __all__ = ["PROCESS_ENDED", "Ledger", "LedgerQuery", "ledger_in_use", "use_ledge
 _lock = threading.Lock()
 _chosen: str | os.PathLike[str] | None = None
 _open: dict[Path, Ledger] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def use_ledger(place: str | os.PathLike[str] | None) -> Ledger | None:

@@ -1,29 +1,28 @@
-"""The ledger's file: how it is opened, shared between threads and processes, and what is said when it cannot be."""
+"""The ledger's file: how it is opened, and shared between threads and processes."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
+import stat
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from qprovider_core.errors import LedgerError
-from qprovider_core.ledger import _schema
+from qprovider_core.ledger import _schema, _trouble
+from qprovider_core.ledger._forks import let_go_before_forks
 from qprovider_core.ledger._mounts import file_system, is_network
 from qprovider_core.secret import get_logger
 
 _log = get_logger("qprovider.ledger")
 
 LOCKED_S = 20.0  # how long another process may keep the file to itself before we give up
-GO_ON = "To go on without it set QPROVIDER_LEDGER=off, or use --no-ledger."
-ELSEWHERE = "name another file with QPROVIDER_LEDGER"
+_LOG_BYTES = 4 << 20  # a write-ahead log that was larger is cut to this
+_abandoned: list[sqlite3.Connection] = []  # of the process that forked us: not even to be closed
 
 
 class LedgerFile:
@@ -31,18 +30,19 @@ class LedgerFile:
 
     Attributes:
         path: Where it is. It comes into being when it is first written to.
+        turn: Held by the thread whose turn it is.
     """
 
     def __init__(self, path: Path, *, locked_s: float = LOCKED_S, steps: Sequence[str] = _schema.STEPS) -> None:
         self.path = path
+        self.turn = threading.RLock()
         self._locked_s = locked_s
         self._steps = steps
-        self._turn = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._pid = 0
         self._file: tuple[int, int] | None = None
         self._read_only = False
         self._finalizer: weakref.finalize[..., LedgerFile] | None = None
+        let_go_before_forks(self)
 
     @property
     def exists(self) -> bool:
@@ -58,19 +58,19 @@ class LedgerFile:
         return "truncate" if is_network(self.path) else "wal"
 
     @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, durable: bool = True, patience_s: float | None = None) -> Iterator[sqlite3.Connection]:
         """A transaction that is committed at the end, or not at all where something is raised.
 
         Args:
             durable: Whether it shall outlast even a loss of power, which costs a wait for the disk.
+            patience_s: How long to wait for other processes, where that is not worth the usual time.
         Raises:
             LedgerError: The file cannot be written.
         """
         with self._taken(), self._explained():
-            connection = self._opened(write=True)
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
+            connection = self._begun(durable, patience_s)
             try:
+                self._check_version(connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -80,7 +80,7 @@ class LedgerFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """The file as it stands; None when there is none yet. Nothing is written.
+        """The file as it stands; None when there is none yet.
 
         Raises:
             LedgerError: The file cannot be read.
@@ -90,8 +90,10 @@ class LedgerFile:
             return
         with self._taken(), self._explained():
             connection = self._opened(write=False)
+            self._be_patient(connection)
             connection.execute("BEGIN")
             try:
+                self._check_version(connection)
                 yield connection
             finally:
                 with suppress(sqlite3.Error):
@@ -99,15 +101,27 @@ class LedgerFile:
 
     def close(self) -> None:
         """Let go of the file; it is opened again when it is needed."""
-        with self._turn:
-            if self._finalizer is not None and self._pid == os.getpid():
+        with self.turn:
+            if self._finalizer is not None:
                 self._finalizer()
             self._connection = self._finalizer = None
+
+    def abandon(self) -> None:
+        """Leave the connection to the process that opened it: this one was forked in the middle of its work."""
+        self.turn = threading.RLock()
+        if self._connection is not None:
+            _abandoned.append(self._connection)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._connection = self._finalizer = None
 
     def shrink(self) -> None:
         """Give the room of what was deleted back to the system, unless somebody else is using the file."""
         with self._taken(), self._explained(), suppress(sqlite3.OperationalError):
-            self._opened(write=True).execute("VACUUM")
+            connection = self._opened(write=True)
+            self._be_patient(connection, 1.0)
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def copy_to(self, path: Path) -> Path:
         """A copy of the file as it stands, whole though others write to it.
@@ -115,43 +129,66 @@ class LedgerFile:
         Raises:
             LedgerError: There is a file of that name, or none to copy.
         """
-        if path.exists():
-            raise LedgerError(f"{path} exists.", path=str(self.path), hint="Name a file that does not.")
         with self.reading() as db:
             if db is None:
                 raise LedgerError(f"There is no ledger at {self.path} yet.", path=str(self.path))
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            copy = sqlite3.connect(path)
+            db.execute("COMMIT")  # the copy takes its own view of the file
             try:
-                db.execute("COMMIT")  # the backup takes its own view of the file
-                db.backup(copy)
-            finally:
-                copy.close()
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            except FileExistsError as exc:
+                raise LedgerError(
+                    f"{path} exists.", path=str(self.path), hint="Name a file that does not exist yet."
+                ) from exc
+            except OSError as exc:
+                raise LedgerError(
+                    f"{path} cannot be written: {exc.strerror or exc}.",
+                    path=str(self.path),
+                    hint="Name a file in a folder that can be written.",
+                ) from exc
+            try:
+                _back_up(db, path)
+            except (sqlite3.OperationalError, OSError) as exc:
+                raise LedgerError(
+                    f"The copy {path} could not be written: {exc}.",
+                    path=str(self.path),
+                    hint="Make room there, or name a file on another disk. The ledger is as it was.",
+                ) from exc
         return path
 
     # -- opening ------------------------------------------------------------------------------------------
 
     @contextmanager
     def _taken(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=2 * self._locked_s):
-            raise self._locked("another thread of this process")
+        if not self.turn.acquire(timeout=2 * self._locked_s):
+            raise _trouble.locked(self.path, "another thread of this process", 2 * self._locked_s)
         try:
             yield
         finally:
-            self._turn.release()
+            self.turn.release()
+
+    def _begun(self, durable: bool, patience_s: float | None) -> sqlite3.Connection:
+        """The file with a transaction that may write."""
+        while True:
+            connection = self._opened(write=True)
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._be_patient(connection, patience_s)
+            connection.execute("BEGIN IMMEDIATE")
+            if self._identity() == self._file:
+                return connection
+            connection.execute("ROLLBACK")  # it was replaced while we waited for it
+
+    def _be_patient(self, connection: sqlite3.Connection, patience_s: float | None = None) -> None:
+        patience = self._locked_s if patience_s is None else min(patience_s, self._locked_s)
+        connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
     def _opened(self, *, write: bool) -> sqlite3.Connection:
-        # A connection must not be used across a fork, nor for a file that was moved away or replaced.
-        stale = self._pid != os.getpid() or self._identity() != self._file or (write and self._read_only)
-        if self._connection is not None and stale:
-            if self._pid == os.getpid():
-                self.close()
-            else:
-                self._connection = self._finalizer = None  # the parent's: closing it here would harm the parent's
+        # Opened again where the file was moved away or replaced, or is to be written and could only be read.
+        if self._connection is not None and (self._identity() != self._file or (write and self._read_only)):
+            self.close()
         if self._connection is None:
             self._connection = self._open(write=write)
-            self._pid, self._file = os.getpid(), self._identity()
-            self._finalizer = weakref.finalize(self, _close, self._connection, self._pid)
+            self._file = self._identity()
+            self._finalizer = weakref.finalize(self, _close, self._connection)
         return self._connection
 
     def _identity(self) -> tuple[int, int] | None:
@@ -162,19 +199,16 @@ class LedgerFile:
         return found.st_dev, found.st_ino
 
     def _open(self, *, write: bool) -> sqlite3.Connection:
-        self._check_header()
-        if not write and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
-            self._read_only = True
-            return self._checked(self._connect("mode=ro"), or_else="immutable=1")
-        self._read_only = False
+        # Never by `open`: closing a file again would end the locks that other connections of this process hold on it.
+        self._read_only = not write and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+        if self._read_only:
+            return self._open_read_only()
         if write:
             self._make()
         connection = self._connect("mode=rw")
         try:
-            version = _schema.version_of(connection)
-            self._check_kind(connection, version)
-            if version < len(self._steps):
-                connection = self._migrated(connection)
+            if self._checked_version(connection) < len(self._steps):
+                self._migrate(connection)
             self._set_journal(connection)
         except BaseException:
             connection.close()
@@ -182,183 +216,173 @@ class LedgerFile:
         return connection
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{mode}",
             uri=True,
             timeout=self._locked_s,
             isolation_level=None,
             check_same_thread=False,
         )
+        connection.text_factory = _as_text
+        return connection
 
-    def _checked(self, connection: sqlite3.Connection, *, or_else: str) -> sqlite3.Connection:
-        """A file that cannot be written, as far as it can be read: a journal that needs writing is left aside."""
+    def _open_read_only(self) -> sqlite3.Connection:
+        """A file that cannot be written, as far as it can be read: a log that would need writing is left aside."""
+        connection = self._connect("mode=ro")
         try:
-            version = _schema.version_of(connection)
-        except sqlite3.OperationalError:
+            try:
+                version = self._checked_version(connection)
+            except sqlite3.OperationalError as exc:
+                if _is_locked(exc):
+                    raise
+                connection.close()
+                connection = self._connect("mode=ro&immutable=1")
+                version = self._checked_version(connection)
+            if version < len(self._steps):
+                raise _trouble.older(self.path)
+        except BaseException:
             connection.close()
-            connection = self._connect(or_else)
-            version = _schema.version_of(connection)
-        self._check_kind(connection, version)
-        if version < len(self._steps):
-            connection.close()
-            raise LedgerError(
-                f"The ledger {self.path} is of an older version and cannot be written, so it cannot be brought up.",
-                path=str(self.path),
-                hint=f"Make it writable, copy it elsewhere and {ELSEWHERE}.",
-            )
+            raise
         return connection
 
     def _make(self) -> None:
         """The file and its folder, for this user alone."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
+        try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            if is_network(self.path):
-                _log.warning(
-                    "the ledger %s lies on a network file system (%s): it is written without a write-ahead log, which "
-                    "is slower; a local place can be named with QPROVIDER_LEDGER",
-                    self.path,
-                    file_system(self.path),
-                )
+        except FileExistsError:
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise _trouble.unusable(self.path, "it is no file") from None
+            return
+        if is_network(self.path):
+            _log.warning(
+                "the ledger %s lies on a network file system (%s): it is written without a write-ahead log, which is "
+                "slower; a local place can be named with QPROVIDER_LEDGER",
+                self.path,
+                file_system(self.path),
+            )
 
     def _set_journal(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         wanted = self.journal
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != wanted:
-            with self.alone():  # to change it takes the file as a whole, and fails rather than wait
-                connection.execute(f"PRAGMA journal_mode = {wanted}")
+        found = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        if found == wanted:
+            return
+        if "wal" not in (found, wanted):
+            connection.execute(f"PRAGMA journal_mode = {wanted}")  # nothing in the file says it: it is of this opening
+            return
+        with self._alone():
+            self._convert(connection, wanted)
 
-    def _migrated(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        with self.alone():
+    def _convert(self, connection: sqlite3.Connection, wanted: str) -> None:
+        """To or from a write-ahead log, for which SQLite wants the file to itself, and does not wait."""
+        until = time.monotonic() + self._locked_s
+        while True:
+            try:
+                connection.execute(f"PRAGMA journal_mode = {wanted}")
+                return
+            except sqlite3.OperationalError as exc:
+                if not _is_locked(exc):
+                    raise
+                if time.monotonic() > until:
+                    if wanted == "wal":
+                        return  # it works as it is, only slower
+                    raise
+            time.sleep(0.01)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        with self._alone():
             version = _schema.version_of(connection)  # another process may have been quicker
             if 0 < version < len(self._steps):
                 copy = self.path.with_name(f"{self.path.name}.schema-{version}")
                 if not copy.exists():
-                    os.close(os.open(copy, os.O_CREAT | os.O_RDWR, 0o600))
-                    kept = sqlite3.connect(copy)
-                    with kept:
-                        connection.backup(kept)
-                    kept.close()
+                    _back_up(connection, copy)
                 _log.info("the ledger %s is brought from schema %d to %d; %s is a copy", self.path, version,
                           len(self._steps), copy)  # fmt: skip
             if version < len(self._steps):
                 _schema.bring_up(connection, self._steps)
-        return connection
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other process is opening the file for the first time, or changing its form."""
+        """No other process is opening the file for the first time, or changing its form.
+
+        Raises:
+            LedgerError: Another one does not come to an end with that.
+        """
+        with self._taken(), self._explained(), self._alone():
+            yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # late: a file that is as it shall be needs none
+
+        lock = FileLock(f"{self.path}.lock", timeout=self._locked_s, mode=0o600)
         try:
-            with FileLock(f"{self.path}.lock", timeout=self._locked_s, mode=0o600):
-                yield
+            with suppress(NotImplementedError):  # a file system without such locks: SQLite's own must do
+                lock.acquire()
         except Timeout:
-            raise self._locked("another process, which is opening it") from None
+            raise _trouble.locked(self.path, "another process, which is opening it", self._locked_s) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     # -- what is wrong with it ----------------------------------------------------------------------------
 
-    def _check_header(self) -> None:
-        """A file that is not SQLite's is damaged, or no ledger."""
-        try:
-            with open(self.path, "rb") as file:
-                head = file.read(16)
-        except FileNotFoundError:
-            return
-        if head and head != b"SQLite format 3\0":
-            raise self._damaged("it does not begin like a SQLite file")
-
-    def _check_kind(self, connection: sqlite3.Connection, version: int) -> None:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application != _schema.APPLICATION_ID and (version or tables):
-            raise LedgerError(
-                f"{self.path} is a SQLite file, but not a ledger of jobs.",
-                path=str(self.path),
-                hint=f"It was left as it is. Move it away, or {ELSEWHERE}. {GO_ON}",
-            )
+    def _checked_version(self, connection: sqlite3.Connection) -> int:
+        version, ours = _schema.kind_of(connection)
+        if not ours:
+            raise _trouble.foreign(self.path)
         if version > len(self._steps):
-            raise LedgerError(
-                f"The ledger {self.path} was written by a newer version of qprovider.",
-                path=str(self.path),
-                why=f"It is of schema {version}; this version knows {len(self._steps)}.",
-                hint=f"It was left as it is. Upgrade (pip install -U qprovider-core), or {ELSEWHERE}. {GO_ON}",
-            )
+            raise _trouble.newer(self.path, version, len(self._steps))
+        return version
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        """Another process, of a newer version, may have brought the file up since we opened it."""
+        version = _schema.version_of(connection)
+        if version > len(self._steps):
+            raise _trouble.newer(self.path, version, len(self._steps))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """SQLite's and the system's errors in words."""
         try:
             yield
-        except sqlite3.Error as exc:
-            raise self._explain(exc) from exc
-        except OSError as exc:
-            raise self._unusable(f"{exc.strerror or exc}") from exc
+        except (sqlite3.Error, OSError) as exc:
+            if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+                self.close()  # before the damaged file is copied
+            raise _trouble.explained(exc, self.path, self._locked_s) from exc
 
-    def _explain(self, exc: sqlite3.Error) -> LedgerError:
-        name = getattr(exc, "sqlite_errorname", None) or ""
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            self.close()
-            return self._damaged(str(exc))
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return self._locked("another process")
-        if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and self._free_bytes() < 1 << 20):
-            return LedgerError(
-                f"The disk is full: the ledger {self.path} cannot be written.",
-                path=str(self.path),
-                hint="Make room (qprovider jobs prune --older-than 90d removes old jobs' data), or "
-                f"{ELSEWHERE}. {GO_ON}",
-            )
-        if name.startswith("SQLITE_PROTOCOL"):
-            return self._unusable("file locks do not work here, as on some network file systems")
-        return self._unusable(f"{exc}")
 
-    def _free_bytes(self) -> int:
+def _as_text(data: bytes) -> str:
+    """Text of the file; where it is damaged, what can be read."""
+    return data.decode("utf-8", "replace")
+
+
+def _is_locked(exc: sqlite3.Error) -> bool:
+    return (getattr(exc, "sqlite_errorname", None) or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _back_up(connection: sqlite3.Connection, path: Path) -> None:
+    """A whole copy, or none."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
+        copy = sqlite3.connect(part)
         try:
-            return shutil.disk_usage(self.path.parent).free
-        except OSError:
-            return 1 << 40
-
-    def _unusable(self, why: str) -> LedgerError:
-        return LedgerError(
-            f"The ledger {self.path} cannot be used: {why}.",
-            path=str(self.path),
-            hint=f"Check that the file and its folder may be written, or {ELSEWHERE}. {GO_ON}",
-        )
-
-    def _locked(self, by: str) -> LedgerError:
-        return LedgerError(
-            f"The ledger {self.path} is kept locked by {by}.",
-            path=str(self.path),
-            why=f"It was not to be had within {self._locked_s:g} s.",
-            hint=f"See what holds it (a backup, a database browser), and try again. {GO_ON}",
-        )
-
-    def _damaged(self, why: str) -> LedgerError:
-        copy = self._kept_copy()
-        return LedgerError(
-            f"The ledger {self.path} is damaged: {why}.",
-            path=str(self.path),
-            copy=None if copy is None else str(copy),
-            why=f"It was left as it is{f', and a copy kept as {copy}' if copy else ''}.",
-            hint=f"`qprovider jobs repair` saves what can be read into a new one; or {ELSEWHERE}. {GO_ON}",
-        )
-
-    def _kept_copy(self) -> Path | None:
-        """A copy of the damaged file and its log; the same damage is copied once."""
-        try:
-            state = self.path.stat()
-            moment = datetime.fromtimestamp(state.st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
-            copy = self.path.with_name(f"{self.path.name}.damaged-{moment}")
-            for suffix in ("", "-wal"):
-                source, target = f"{self.path}{suffix}", f"{copy}{suffix}"
-                if os.path.exists(source) and not os.path.exists(target):
-                    os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o600))
-                    shutil.copyfile(source, target)
-        except OSError as exc:
-            _log.warning("no copy of the damaged ledger %s could be kept: %s", self.path, exc.strerror or exc)
-            return None
-        return copy
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = delete")  # one file, without a log beside it
+        finally:
+            copy.close()
+        os.replace(part, path)
+    except BaseException:
+        for left in (part, path):
+            with suppress(OSError):
+                if left == part or left.stat().st_size == 0:
+                    left.unlink()
+        raise
 
 
-def _close(connection: sqlite3.Connection, pid: int) -> None:
-    if pid == os.getpid():
-        with suppress(sqlite3.Error):
-            connection.close()
+def _close(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.close()

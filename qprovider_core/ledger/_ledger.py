@@ -10,17 +10,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qprovider_core.errors import LedgerError
+from qprovider_core.errors import LedgerError, QProviderError, failure_text
 from qprovider_core.ledger import _owner
 from qprovider_core.ledger._file import LedgerFile
 from qprovider_core.ledger._pack import Packer, UnreadableError, unpack
-from qprovider_core.ledger._rows import COLUMNS, FROM, as_json, micros, moment, record
-from qprovider_core.ledger._select import LedgerQuery, where
+from qprovider_core.ledger._rows import COLUMNS, FROM, as_json, micros, moment, record, stored
+from qprovider_core.ledger._select import LedgerQuery, rows
 from qprovider_core.ledger._statements import (
+    DEPENDENT,
+    PROCESS_ENDED,
     add_event,
+    awaited,
     bury,
     events_of,
     forget,
+    is_free,
+    known,
     place_of,
     put_tags,
     seq_of,
@@ -31,12 +36,12 @@ from qprovider_core.ledger._statements import (
 from qprovider_core.records.jobs import JobInfo, JobRequest, JobState
 from qprovider_core.records.ledger import JobRecord
 from qprovider_core.records.results import JobResult
-from qprovider_core.secret import scrub
 
 if TYPE_CHECKING:
     from qprovider_core.ledger._requests import PackedRequest
 
-PROCESS_ENDED = "process_ended"  # `JobInfo.error_code` of a job whose process ended before it did
+__all__ = ["PROCESS_ENDED", "Ledger"]
+
 _FORGOTTEN = timedelta(days=1)  # after which a process of another machine is not expected to go on
 
 
@@ -83,23 +88,23 @@ class Ledger:
         """
         now = micros(self._now())
         shots = getattr(request.pubs[0], "shots", None) if request.pubs else None
-        more = {k: v for k, v in (("kind", request.kind), ("session_id", request.session_id)) if v is not None}
         with self._file.writing(durable=not process_bound) as db:
             place = place_of(db, provider, account, request.backend.instance, request.backend.name)
             seq = db.execute(
                 "INSERT INTO jobs (key, place, state, final, name, tags, shots, num_circuits, created, written, sent, "
-                "updated, attempts, process_bound, owner, rerun_of, options, more) "
-                "VALUES (?,?,?,0,?,?,?,?,?,?,?,?,1,?,?,?,?,?)",
-                (request.key, place, JobState.INITIALIZING.value, request.name, tags_text(request.tags), shots,
-                 packed.num_circuits, now, now, now, now, process_bound, _owner.me(), rerun_of,
-                 scrub(as_json(request.options)) if request.options else None, as_json(more)),
+                "updated, attempts, process_bound, owner, rerun_of, session, options, more) "
+                "VALUES (?,?,?,0,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?)",
+                (request.key, place, JobState.INITIALIZING.value, stored(request.name) if request.name else None,
+                 tags_text(request.tags), shots, packed.num_circuits, now, now, now, now, process_bound, _owner.me(),
+                 rerun_of, stored(request.session_id) if request.session_id else None, as_json(request.options),
+                 as_json({"kind": request.kind})),
             ).lastrowid  # fmt: skip
             assert seq is not None
             put_tags(db, seq, request.tags)
             db.execute("INSERT INTO requests VALUES (?,?,?)", (seq, packed.request, packed.circuits))
             if backend is not None:
                 db.execute("INSERT INTO contexts VALUES (?,?)", (seq, Packer().pack(dict(backend))))
-            add_event(db, seq, now, "written", packed.left_out)
+            add_event(db, seq, now, "written", shown(packed.left_out))
         return now
 
     def sending(self, key: str, seen: int | None) -> int | None:
@@ -110,10 +115,10 @@ class Ledger:
         Returns:
             When it is sent now; None: another process was quicker, or the vendor's id has become known.
         """
-        now = micros(self._now())
+        now = max(micros(self._now()), (seen or 0) + 1)  # another one than before, even where the clock was set back
         with self._file.writing() as db:
             changed = db.execute(
-                "UPDATE jobs SET sent = ?, owner = ?, attempts = attempts + 1, state = ?, updated = ? "
+                "UPDATE jobs SET sent = ?, owner = ?, attempts = attempts + 1, state = ?, error = NULL, updated = ? "
                 "WHERE key = ? AND job_id IS NULL AND final = 0 AND sent IS ?",
                 (now, _owner.me(), JobState.INITIALIZING.value, now, key, seen),
             ).rowcount
@@ -128,22 +133,29 @@ class Ledger:
 
     def failed(self, key: str, error: BaseException, what: str = "failed") -> None:
         """Note that a job did certainly not come about, and why."""
-        text = shown(str(error))
+        text = shown(failure_text(error) if isinstance(error, QProviderError) else str(error) or type(error).__name__)
         with self._changing(key) as (db, seq, now):
             db.execute(
-                "UPDATE jobs SET state = ?, final = 1, error = ?, ended = ?, updated = ? WHERE seq = ? AND final = 0",
+                "UPDATE jobs SET state = ?, final = 1, error = ?, ended = ?, updated = ? "
+                "WHERE seq = ? AND final = 0 AND job_id IS NULL",
                 (JobState.ERROR.value, text, now, now, seq),
             )
             add_event(db, seq, now, what, text)
 
-    def not_known(self, key: str, why: str) -> None:
-        """Note that whether the job arrived is not known."""
+    def not_known(self, key: str, why: str, *, sent: int | None = None) -> None:
+        """Note that whether the job arrived is not known, unless another process sends it again meanwhile.
+
+        Args:
+            sent: When it was last sent, as the caller knows: then not where another thread has sent it again either.
+        """
         with self._changing(key) as (db, seq, now):
-            db.execute(
-                "UPDATE jobs SET state = ?, error = ?, updated = ? WHERE seq = ? AND job_id IS NULL AND final = 0",
-                (JobState.SUBMIT_UNKNOWN.value, shown(why), now, seq),
-            )
-            add_event(db, seq, now, "not known", shown(why))
+            changed = db.execute(
+                "UPDATE jobs SET state = ?, error = ?, updated = ? WHERE seq = ? AND job_id IS NULL AND final = 0 "
+                "AND (owner IS ? OR owner IS NULL) AND coalesce(? = sent, 1)",
+                (JobState.SUBMIT_UNKNOWN.value, shown(why), now, seq, _owner.me(), sent),
+            ).rowcount
+            if changed:
+                add_event(db, seq, now, "not known", shown(why))
 
     def note_event(self, key: str, what: str, text: str | None = None) -> None:
         """Add a step to a job's timeline."""
@@ -160,14 +172,15 @@ class Ledger:
         """Take a job over that was submitted elsewhere, and return its key."""
         now = micros(self._now())
         with self._file.writing(durable=False) as db:
-            found = db.execute(
-                f"SELECT j.key {FROM} WHERE j.job_id = ? AND p.provider = ?", (info.id, provider)
-            ).fetchone()
-            if found is None and info.key:
-                found = db.execute("SELECT key FROM jobs WHERE key = ?", (info.key,)).fetchone()
-            if found is not None:
-                return str(found[0])
-            key = info.key or uuid.uuid4().hex
+            key = known(db, provider, info)
+            if key is not None:
+                return key
+            seq = awaited(db, provider, info.key)
+            if seq is not None and info.key:
+                update(db, seq, info, now)
+                add_event(db, seq, now, "accepted", shown(info.id))
+                return info.key
+            key = info.key if info.key and is_free(db, info.key) else uuid.uuid4().hex
             place = place_of(db, provider, account, info.instance, info.backend)
             seq = db.execute(
                 "INSERT INTO jobs (key, place, state, final, created, written, updated) VALUES (?,?,?,0,?,?,?)",
@@ -191,7 +204,7 @@ class Ledger:
         with self._changing(key, durable=durable) as (db, seq, now):
             changed = update(db, seq, info, now)
             if what != "state":
-                add_event(db, seq, now, what, info.id)
+                add_event(db, seq, now, what, shown(info.id))
             elif changed:
                 add_event(db, seq, now, what, changed)
 
@@ -207,13 +220,13 @@ class Ledger:
     def set_name(self, key: str, name: str | None) -> None:
         """Give a job another name, or none."""
         with self._changing(key) as (db, seq, now):
-            db.execute("UPDATE jobs SET name = ? WHERE seq = ?", (name, seq))
+            db.execute("UPDATE jobs SET name = ? WHERE seq = ?", (stored(name) if name else None, seq))
             add_event(db, seq, now, "name", shown(name))
 
     def set_note(self, key: str, note: str | None) -> None:
         """Keep a note of the user with a job, or none."""
         with self._changing(key) as (db, seq, now):
-            db.execute("UPDATE jobs SET note = ? WHERE seq = ?", (note, seq))
+            db.execute("UPDATE jobs SET note = ? WHERE seq = ?", (stored(note) if note else None, seq))
             add_event(db, seq, now, "note")
 
     # -- context ------------------------------------------------------------------------------------------
@@ -250,53 +263,35 @@ class Ledger:
     def with_id(self, job_id: str, provider: str | None = None) -> list[JobRecord]:
         """The jobs whose vendor gave that id: one, unless several vendors happened to."""
         self.bury()
-        with self._file.reading() as db:
-            if db is None:
-                return []
-            rows = db.execute(f"SELECT {COLUMNS} {FROM} WHERE j.job_id = ? ORDER BY j.seq DESC", (job_id,)).fetchall()
-        return [one for one in map(record, rows) if provider in (None, one.provider)]
+        found = self._all(f"SELECT {COLUMNS} {FROM} WHERE j.job_id = ? ORDER BY j.seq DESC", job_id)
+        return [one for one in map(record, found) if provider in (None, one.provider)]
 
     def select(self, query: LedgerQuery) -> list[JobRecord]:
         """The jobs that satisfy a query, newest first."""
         self.bury()
         with self._file.reading() as db:
-            if db is None:
-                return []
-            condition, values = where(db, query)
-            limit = -1 if query.limit is None else query.limit
-            rows = db.execute(
-                f"SELECT {COLUMNS} {FROM} WHERE {condition} ORDER BY j.created DESC, j.seq DESC LIMIT ?",
-                (*values, limit),
-            ).fetchall()
-        return [record(row) for row in rows]
+            found = [] if db is None else rows(db, query)
+        return [record(row) for row in found]
 
     def ids(self, most: int = 20000) -> list[str]:
         """Ids and keys of the newest jobs, to find near matches of a wrong one."""
-        with self._file.reading() as db:
-            if db is None:
-                return []
-            rows = db.execute("SELECT job_id, key FROM jobs ORDER BY seq DESC LIMIT ?", (most,)).fetchall()
-        return [text for row in rows for text in row if text]
+        found = self._all("SELECT job_id, key FROM jobs ORDER BY seq DESC LIMIT ?", most)
+        return [text for row in found for text in row if text]
 
     def unsettled(self) -> list[JobRecord]:
         """Jobs of which it is not known whether they arrived, oldest first; none that a living process is sending."""
         self.bury()
-        with self._file.reading() as db:
-            if db is None:
-                return []
-            rows = db.execute(
-                f"SELECT {COLUMNS} {FROM} WHERE j.final = 0 AND j.job_id IS NULL AND j.state = ? ORDER BY j.seq",
-                (JobState.SUBMIT_UNKNOWN.value,),
-            ).fetchall()
-        return [record(row) for row in rows]
+        found = self._all(
+            f"SELECT {COLUMNS} {FROM} WHERE j.final = 0 AND j.job_id IS NULL AND j.state = ? ORDER BY j.seq",
+            JobState.SUBMIT_UNKNOWN.value,
+        )
+        return [record(row) for row in found]
 
     def request(self, key: str) -> JobRequest | None:
         """What was submitted; None where the ledger has no circuits of it. Imports Qiskit."""
         from qprovider_core.ledger._requests import unpack_request  # late: needs Qiskit
 
-        row = self._one(
-            "SELECT r.request, r.circuits FROM requests r JOIN jobs j ON j.seq = r.seq WHERE j.key = ?", key
-        )
+        row = self._one("SELECT r.request, r.circuits FROM requests r JOIN jobs j USING (seq) WHERE j.key = ?", key)
         return None if row is None else unpack_request(key, row[0], row[1], str(self.path))
 
     def result(self, key: str) -> JobResult | None:
@@ -317,8 +312,11 @@ class Ledger:
         return found if isinstance(found, dict) else None
 
     def _one(self, statement: str, key: str) -> Any:
+        return next(iter(self._all(statement, key)), None)
+
+    def _all(self, statement: str, *values: object) -> list[Any]:
         with self._file.reading() as db:
-            return None if db is None else db.execute(statement, (key,)).fetchone()
+            return [] if db is None else db.execute(statement, values).fetchall()
 
     def _unpacked(self, statement: str, key: str) -> Any:
         row = self._one(statement, key)
@@ -339,29 +337,24 @@ class Ledger:
     def bury(self) -> None:
         """Mark what processes that have ended left behind: jobs that ended with them, and submissions of which
         nobody knows any more whether they arrived."""
-        with self._file.reading() as db:
-            if db is None:
-                return
-            # Without the index's own column no other index would do for so few of so many.
-            rows = db.execute(
-                "SELECT seq, owner, process_bound, written FROM jobs INDEXED BY jobs_open "
-                "WHERE final = 0 AND (process_bound = 1 OR job_id IS NULL) AND state <> ?",
-                (JobState.SUBMIT_UNKNOWN.value,),
-            ).fetchall()
-        dead = [(seq, bound) for seq, owner, bound, written in rows if not self._goes_on(owner, written)]
+        # The index is named, for nothing else would make SQLite take it for so few of so many.
+        found = self._all(
+            f"SELECT seq, owner, coalesce(sent, written) FROM jobs INDEXED BY jobs_open WHERE {DEPENDENT}"
+        )
+        dead = [(seq, owner) for seq, owner, since in found if not self._goes_on(owner, since)]
         if not dead:
             return
         try:
-            with self._file.writing(durable=False) as db:
-                for seq, bound in dead:
-                    bury(db, seq, bool(bound), micros(self._now()))
-        except LedgerError:  # a file that is only read: it tells what was last known
+            with self._file.writing(durable=False, patience_s=1.0) as db:
+                for seq, owner in dead:
+                    bury(db, seq, owner, micros(self._now()))
+        except LedgerError:  # a file that is only read, or just written to: it tells what was last known
             return
 
-    def _goes_on(self, owner: str | None, written: int) -> bool:
+    def _goes_on(self, owner: str | None, since: int) -> bool:
         alive = _owner.is_alive(owner)
         if alive is None:
-            return self._now() - moment(written) < _FORGOTTEN
+            return self._now() - moment(since) < _FORGOTTEN
         return alive
 
     def delete(self, key: str) -> None:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from qprovider_core.errors import LedgerError
 from qprovider_core.ledger._file import LedgerFile
+from qprovider_core.ledger._rows import texts
+from qprovider_core.ledger._statements import put_tags
 
-_TABLES = ("places", "jobs", "tags", "events", "requests", "results", "calibrations", "contexts")
-_ROWS = ("places", "jobs", "requests", "results", "calibrations", "contexts")  # those with a number for each row
-_STEP = 64  # rows that are given up at once where a page cannot be read
+# Each with the column by which it is read in order. Tags are not among them: the jobs have them, too.
+_TABLES = {
+    "places": "id", "jobs": "seq", "events": "seq", "requests": "seq", "results": "seq", "calibrations": "id",
+    "contexts": "seq",
+}  # fmt: skip
+_LAST = 1 << 62
 
 
 def repaired(file: LedgerFile) -> tuple[Path, int]:
-    """Move the file aside and begin a new one with what can be read of it.
+    """Make a new file of what can be read of this one, and put it in its place.
 
+    Returns:
+        Where the old one lies now, and how many jobs the new one has.
     Raises:
         LedgerError: There is no file.
     """
@@ -29,43 +37,62 @@ def repaired(file: LedgerFile) -> tuple[Path, int]:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     kept = file.path.with_name(f"{file.path.name}.replaced-{stamp}")
     with file.alone():
-        for suffix in ("-wal", "-shm", ""):
+        rebuilt = file.path.with_name(f"{file.path.name}.rebuilt-{stamp}")
+        saved = _rebuilt(file.path, LedgerFile(rebuilt))
+        for suffix in ("-wal", "-shm", ""):  # the log first: without its file it is nobody's
             if os.path.exists(f"{file.path}{suffix}"):
                 os.replace(f"{file.path}{suffix}", f"{kept}{suffix}")
-    with file.writing() as db:
-        for table in _TABLES:
-            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-            places = ", ".join("?" * len(columns))
-            for row in _readable(kept, table, columns):
-                db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({places})", row)
-        saved: int = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
+        os.replace(rebuilt, file.path)
     return kept, saved
 
 
-def _readable(path: Path, table: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows that can be read; after a page that cannot it goes on behind it."""
-    names = ", ".join(columns)
-    last, skips = -1, 0
-    numbered = table in _ROWS
-    while skips < 4096:
-        try:
-            old = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        except sqlite3.Error:
-            return
+def _rebuilt(path: Path, new: LedgerFile) -> int:
+    try:
+        with new.writing() as db:
+            for table, order in _TABLES.items():
+                columns = [str(row[1]) for row in db.execute(f"PRAGMA table_info({table})")]
+                for row in _readable(path, table, order, columns):
+                    with suppress(sqlite3.Error):  # a row of nonsense
+                        db.execute(
+                            f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+                            tuple(row.values()),
+                        )
+            # A job whose place was lost is kept; what belongs to jobs that were lost is not, for numbers come again.
+            db.execute(
+                "INSERT INTO places SELECT DISTINCT place, 'unknown', 'default', '', 'lost-' || place FROM jobs "
+                "WHERE place NOT IN (SELECT id FROM places)"
+            )
+            for table in ("events", "requests", "results", "contexts"):
+                db.execute(f"DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM jobs)")
+            for seq, tags in db.execute("SELECT seq, tags FROM jobs WHERE tags IS NOT NULL").fetchall():
+                put_tags(db, seq, texts(tags))
+            saved: int = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
+    finally:
+        new.close()
+        with suppress(OSError):
+            os.unlink(f"{new.path}.lock")
+    return saved
+
+
+def _readable(path: Path, table: str, order: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """The rows that can be read. Behind what cannot, it goes on with longer and longer steps."""
+    last, step = -1, 1
+    while last < _LAST:
+        old = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             old.text_factory = lambda data: data.decode("utf-8", "replace")
-            if not numbered:
-                yield from old.execute(f"SELECT {names} FROM {table}")
+            found = old.execute(f"SELECT * FROM {table} WHERE {order} > ? ORDER BY {order}", (last,))
+            names = [one[0] for one in found.description]
+            for values in found:
+                row = {name: value for name, value in zip(names, values, strict=True) if name in columns}
+                if not isinstance(row.get(order), int) or row[order] < last:
+                    break  # pages that lead in a circle
+                last, step = row[order], 1
+                yield row
+            else:
                 return
-            for number, *row in old.execute(
-                f"SELECT rowid, {names} FROM {table} WHERE rowid > ? ORDER BY rowid", (last,)
-            ):
-                last = number
-                yield tuple(row)
-            return
         except sqlite3.DatabaseError:
-            if not numbered:
-                return
-            last, skips = last + _STEP, skips + 1
+            pass
         finally:
             old.close()
+        last, step = last + step, 2 * step

@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 
-from qprovider_core.errors import LedgerError
-from qprovider_core.ledger._pack import MOST_BYTES, Packer, UnreadableError, unpack
+from qprovider_core.errors import LedgerError, failure_text
+from qprovider_core.ledger._pack import MOST_BYTES, Packer, from_json_form, inflated, unpack
 from qprovider_core.records.backends import BackendRef
 from qprovider_core.records.jobs import JobRequest
 from qprovider_core.secret import get_logger
@@ -61,18 +61,27 @@ def pack_request(request: JobRequest, most_bytes: int) -> PackedRequest:
         **{name: getattr(request, name) for name in ("kind", "memory", "options", "tags", "name", "session_id")},
     }
     packed = packer.pack(data)
-    left_out = f"options of the kind {', '.join(sorted(packer.lost))} are kept as text only" if packer.lost else None
+    left_out = [f"options of the kind {', '.join(sorted(packer.lost))} are kept as text only"] if packer.lost else []
+    files, why = _kept_circuits(circuits, most_bytes)
+    if why:
+        left_out.append(why)
+    return PackedRequest(
+        request=packed, circuits=files, num_circuits=len(pubs), left_out="; ".join(left_out) if left_out else None
+    )
+
+
+def _kept_circuits(circuits: Sequence[Any], most_bytes: int) -> tuple[bytes | None, str | None]:
+    """The circuits as bytes, or why they are not kept."""
     if not most_bytes:
-        return PackedRequest(request=packed, circuits=None, num_circuits=len(pubs), left_out="circuits are not kept")
+        return None, "circuits are not kept"
     try:
         files = _packed_circuits(circuits)
     except Exception as exc:  # noqa: BLE001  Qiskit's own writer; what it cannot write may run all the same
-        why = f"Qiskit cannot write its circuits: {type(exc).__name__}: {exc}"
-        return PackedRequest(request=packed, circuits=None, num_circuits=len(pubs), left_out=why)
+        return None, f"Qiskit cannot write its circuits: {failure_text(exc)}"
     if len(files) > most_bytes:
-        why = f"its circuits take {len(files) / 2**20:.1f} MiB, more than the {most_bytes / 2**20:.1f} that are kept"
-        return PackedRequest(request=packed, circuits=None, num_circuits=len(pubs), left_out=why)
-    return PackedRequest(request=packed, circuits=files, num_circuits=len(pubs), left_out=left_out)
+        sizes = f"{len(files) / 2**20:.1f} MiB, more than the {most_bytes / 2**20:.1f} that are kept"
+        return None, f"its circuits take {sizes}"
+    return files, None
 
 
 def unpack_request(key: str, request: bytes, circuits: bytes | None, path: str) -> JobRequest | None:
@@ -110,8 +119,15 @@ def unpack_request(key: str, request: bytes, circuits: bytes | None, path: str) 
 class _Metadata(json.JSONEncoder):
     """Users may put anything into a circuit's metadata."""
 
-    def default(self, o: Any) -> Any:
-        return repr(o)
+    def encode(self, o: Any) -> str:
+        return json.dumps(Packer().json_form(o))
+
+
+class _Read(json.JSONDecoder):
+    """What `_Metadata` wrote."""
+
+    def decode(self, s: str, *args: Any) -> Any:
+        return from_json_form(super().decode(s))
 
 
 def _packed_circuits(circuits: Sequence[Any]) -> bytes:
@@ -138,11 +154,8 @@ def _unpacked_circuits(data: bytes) -> list[Any]:
     while start < len(data):
         (size,) = _SIZES.unpack_from(data, start)
         start += _SIZES.size
-        inflater = zlib.decompressobj()
-        file = inflater.decompress(data[start : start + size], left)
+        file = inflated(data[start : start + size], left)
         left -= len(file)
-        if not inflater.eof or left <= 0:
-            raise UnreadableError("the circuits are cut short, or too large")
-        circuits += qpy.load(BytesIO(file))
+        circuits += qpy.load(BytesIO(file), metadata_deserializer=_Read)
         start += size
     return circuits

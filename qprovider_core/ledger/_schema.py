@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 
 APPLICATION_ID = 0x71706A6C  # "qpjl", so that no other SQLite file is taken for a ledger
 
+# `jobs_listed` holds all that a listing filters by, newest last: to read it through to its end takes some ms for
+# 100,000 jobs, whatever is asked, and to look at the jobs themselves ten times as long.
 _FIRST = """
 CREATE TABLE places (
     id INTEGER PRIMARY KEY,
@@ -44,14 +47,13 @@ CREATE TABLE jobs (
     owner TEXT,
     rerun_of TEXT,
     calibration INTEGER,
+    session TEXT,
     options TEXT,
     more TEXT
 );
-CREATE INDEX jobs_created ON jobs (created);
-CREATE INDEX jobs_place ON jobs (place, state, created);
-CREATE INDEX jobs_state ON jobs (state, created);
+CREATE INDEX jobs_listed ON jobs (created, seq, place, state, final, name, tags);
 CREATE INDEX jobs_id ON jobs (job_id) WHERE job_id IS NOT NULL;
-CREATE INDEX jobs_name ON jobs (name, created) WHERE name IS NOT NULL;
+CREATE INDEX jobs_session ON jobs (session) WHERE session IS NOT NULL;
 CREATE INDEX jobs_open ON jobs (seq) WHERE final = 0;
 CREATE TABLE tags (
     tag TEXT NOT NULL,
@@ -98,6 +100,19 @@ def version_of(connection: sqlite3.Connection) -> int:
     return number
 
 
+def kind_of(connection: sqlite3.Connection) -> tuple[int, bool]:
+    """The schema of an open file, and whether it is a ledger's or empty, as of one moment."""
+    connection.execute("BEGIN")
+    try:
+        version = version_of(connection)
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        with suppress(sqlite3.Error):
+            connection.execute("COMMIT")
+    return version, application == APPLICATION_ID or not (application or version or tables)
+
+
 def bring_up(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
     """Bring an older or empty file to the newest schema, whole or not at all."""
     connection.execute("BEGIN IMMEDIATE")
@@ -110,5 +125,6 @@ def bring_up(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # a full disk has rolled it back already
+            connection.execute("ROLLBACK")
         raise

@@ -1,7 +1,12 @@
-"""Which jobs to read: the query as SQL."""
+"""Which jobs to read: the query as SQL.
+
+What is read is the index `jobs_listed`, newest first, until there are enough. Only where few jobs have what is asked
+for (a tag, a session) they are looked at one by one.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,8 +15,10 @@ from typing import Any
 import attrs
 
 from qprovider_core.criteria import is_pattern, wildcard
-from qprovider_core.ledger._rows import micros
+from qprovider_core.ledger._rows import COLUMNS, FROM, micros, stored
 from qprovider_core.records.jobs import JobState
+
+_FEW = 4000
 
 
 @attrs.frozen(kw_only=True)
@@ -42,10 +49,23 @@ class LedgerQuery:
     limit: int | None = None
 
 
-def where(db: sqlite3.Connection, query: LedgerQuery) -> tuple[str, list[object]]:
-    """The condition, over ``jobs j`` and ``places p``, and its values."""
-    conditions: list[str] = []
+def rows(db: sqlite3.Connection, query: LedgerQuery) -> list[tuple[Any, ...]]:
+    """The rows of `COLUMNS` of the jobs that satisfy a query, newest first."""
+    condition, values, index = _where(db, query)
+    limit = -1 if query.limit is None else query.limit
+    return db.execute(
+        f"WITH found AS MATERIALIZED (SELECT j.seq AS number FROM jobs j {index} WHERE {condition} "
+        f"ORDER BY j.created DESC, j.seq DESC LIMIT ?) "
+        f"SELECT {COLUMNS} {FROM} JOIN found ON found.number = j.seq ORDER BY j.created DESC, j.seq DESC",
+        (*values, limit),
+    ).fetchall()
+
+
+def _where(db: sqlite3.Connection, query: LedgerQuery) -> tuple[str, list[object], str]:
+    """The condition over ``jobs j``, its values, and what to read."""
+    conditions: list[str] = ["1"]
     values: list[object] = []
+    index = "INDEXED BY jobs_listed"
 
     def add(condition: str, *more: object) -> None:
         conditions.append(condition)
@@ -53,22 +73,39 @@ def where(db: sqlite3.Connection, query: LedgerQuery) -> tuple[str, list[object]
 
     if query.providers or query.accounts or query.backends or query.instance is not None:
         places = _places(db, query)
-        add(f"j.place IN ({', '.join('?' * len(places))})", *places)
+        add(f"j.place IN ({', '.join(map(str, places))})")
     if query.states:
         add(f"j.state IN ({', '.join('?' * len(query.states))})", *(state.value for state in query.states))
     if query.pending is not None:
         add("j.final = ?", not query.pending)
-    for tag in query.tags:
-        add("j.seq IN (SELECT seq FROM tags WHERE tag = ?)", tag)
     if query.name is not None:
-        add("j.name = ?", query.name)
-    if query.session_id is not None:
-        add("json_extract(j.more, '$.session_id') = ?", query.session_id)
+        add("j.name = ?", stored(query.name))
     if query.created_after is not None:
         add("j.created >= ?", micros(query.created_after))
     if query.created_before is not None:
         add("j.created <= ?", micros(query.created_before))
-    return " AND ".join(conditions) or "1", values
+    if query.session_id is not None:
+        add("j.session = ?", stored(query.session_id))
+        index = "INDEXED BY jobs_session"
+    for tag in map(stored, query.tags):
+        if index == "INDEXED BY jobs_listed" and _is_rare(db, tag):
+            add("j.seq IN (SELECT seq FROM tags WHERE tag = ?)", tag)
+            index = "NOT INDEXED"  # but by their numbers
+        else:
+            # The text of all tags stands in the index; whether it is a tag of its own is looked up where it is found.
+            add(
+                "instr(j.tags, ?) AND EXISTS (SELECT 1 FROM tags t WHERE t.tag = ? AND t.seq = j.seq)",
+                json.dumps(tag),
+                tag,
+            )
+    return " AND ".join(conditions), values, index
+
+
+def _is_rare(db: sqlite3.Connection, tag: str) -> bool:
+    found: int = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM tags WHERE tag = ? LIMIT ?)", (tag, _FEW + 1)
+    ).fetchone()[0]
+    return found <= _FEW
 
 
 def _places(db: sqlite3.Connection, query: LedgerQuery) -> list[int]:
@@ -83,7 +120,7 @@ def _places(db: sqlite3.Connection, query: LedgerQuery) -> list[int]:
             for tests, name in zip(wanted, (provider, account, backend), strict=True)
         )
         if fits and query.instance in (None, instance):
-            found.append(place)
+            found.append(int(place))
     return found
 
 

@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 
 from qprovider_core._text import printable
-from qprovider_core.ledger._rows import from_json, micros, moment, more_of
+from qprovider_core.ledger._rows import MORE, as_json, from_json, micros, moment, more_of, stored
 from qprovider_core.records.jobs import JobInfo, JobState
 from qprovider_core.records.ledger import JobEvent
-from qprovider_core.secret import scrub
 
 PROCESS_ENDED = "process_ended"  # `JobInfo.error_code` of a job whose process ended before it did
 _LONGEST = 4000  # characters of an error that are kept
@@ -18,7 +17,7 @@ _LONGEST = 4000  # characters of an error that are kept
 
 def shown(text: str | None) -> str | None:
     """A text as it is kept: no secrets, and no longer than anybody reads."""
-    return None if text is None else scrub(text)[:_LONGEST]
+    return None if text is None else stored(text)[:_LONGEST]
 
 
 def seq_of(db: sqlite3.Connection, key: str) -> int:
@@ -41,13 +40,13 @@ def place_of(db: sqlite3.Connection, provider: str, account: str, instance: str 
 
 def tags_text(tags: Sequence[str]) -> str | None:
     """Tags as their column holds them, in their order."""
-    return json.dumps(list(tags), separators=(",", ":")) if tags else None
+    return json.dumps([stored(tag) for tag in tags], separators=(",", ":")) if tags else None
 
 
 def put_tags(db: sqlite3.Connection, seq: int, tags: Sequence[str]) -> None:
     """Replace the tags by which a job is found."""
     db.execute("DELETE FROM tags WHERE seq = ?", (seq,))
-    db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, seq) for tag in tags])
+    db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(stored(tag), seq) for tag in tags])
 
 
 def add_event(db: sqlite3.Connection, seq: int, at: int, what: str, text: str | None = None) -> None:
@@ -64,47 +63,78 @@ def events_of(db: sqlite3.Connection, seq: int) -> tuple[JobEvent, ...]:
     return tuple(JobEvent(at=moment(at), what=what, text=text) for at, what, text in rows)
 
 
+def known(db: sqlite3.Connection, provider: str, info: JobInfo) -> str | None:
+    """The key of a job that the vendor tells of, where it is here already."""
+    found = db.execute(
+        "SELECT j.key FROM jobs j JOIN places p ON p.id = j.place WHERE j.job_id = ? AND p.provider = ?",
+        (info.id, provider),
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
+def awaited(db: sqlite3.Connection, provider: str, key: str | None) -> int | None:
+    """The row of a submission with that key whose id is not known yet. A key that a vendor tells may be another job's:
+    its tags can be copied."""
+    if not key:
+        return None
+    found = db.execute(
+        "SELECT j.seq FROM jobs j JOIN places p ON p.id = j.place "
+        "WHERE j.key = ? AND j.job_id IS NULL AND p.provider = ?",
+        (key, provider),
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def is_free(db: sqlite3.Connection, key: str) -> bool:
+    """Whether no job has that key."""
+    return db.execute("SELECT 1 FROM jobs WHERE key = ?", (key,)).fetchone() is None
+
+
 _FOUND = (
-    "SELECT j.job_id, j.state, j.final, j.name, j.tags, j.created, j.started, j.ended, j.error, j.shots, j.more, "
-    "p.provider, p.account, p.instance, p.backend FROM jobs j JOIN places p ON p.id = j.place WHERE j.seq = ?"
+    "SELECT j.key, j.job_id, j.state, j.final, j.name, j.tags, j.created, j.started, j.ended, j.error, j.shots, "
+    "j.session, j.more, p.provider, p.account, p.instance, p.backend "
+    "FROM jobs j JOIN places p ON p.id = j.place WHERE j.seq = ?"
 )
 
 
 def update(db: sqlite3.Connection, seq: int, info: JobInfo, now: int) -> str | None:
-    """Write down what the vendor tells. What it leaves out stays, and an end is not taken back.
+    """Write down what the vendor tells. What it leaves out stays, an end is not taken back, and an id does not change.
 
     Returns:
         The state where it is another one now, with the vendor's word and the error; None where it is the same.
     """
-    (job_id, state, final, name, tags, created, started, ended, error, shots, more, provider, account, instance,
-     backend) = db.execute(_FOUND, (seq,)).fetchone()  # fmt: skip
-    if final and not info.state.final:
+    (key, job_id, state, final, name, tags, created, started, ended, error, shots, session, more, provider, account,
+     instance, backend) = db.execute(_FOUND, (seq,)).fetchone()  # fmt: skip
+    told_id = info.id if info.id and info.id != key else None  # the key stands for an id while there is none
+    if job_id and told_id and told_id != job_id:
+        add_event(db, seq, now, "state", f"the vendor has it a second time, as {shown(told_id)}")
+        return None
+    if final and not info.state.final and (job_id or not told_id):  # without an id it was not the vendor's end
         return None
     place = place_of(db, provider, account, info.instance or instance, info.backend or backend)
     told_tags = tags_text(info.tags)
     if told_tags is not None and told_tags != tags:
         put_tags(db, seq, info.tags)
-    told = from_json(more_of(info))
-    kept = {
-        key: value for key, value in from_json(more).items() if key not in told and key not in ("queue", "state_text")
-    }
-    rest = more_of(JobInfo(id=info.id, state=info.state, **{**kept, **told}))
+    failed = info.state in (JobState.ERROR, JobState.SUBMIT_UNKNOWN)
+    passing = {"queue", "state_text"} if failed else {"queue", "state_text", "error_code", "error_hint"}
+    kept = {name: value for name, value in from_json(more).items() if name in MORE and name not in passing}
     db.execute(
         "UPDATE jobs SET place = ?, job_id = ?, state = ?, final = ?, name = ?, tags = ?, created = ?, started = ?, "
-        "ended = ?, error = ?, shots = ?, more = ?, updated = ? WHERE seq = ?",
+        "ended = ?, error = ?, shots = ?, session = ?, more = ?, updated = ? WHERE seq = ?",
         (
             place,
-            info.id or job_id,
+            told_id or job_id,
             info.state.value,
             info.state.final,
-            info.name or name,
+            stored(info.name) if info.name else name,
             told_tags or tags,
             micros(info.created_at) if info.created_at else created,
             micros(info.started_at) if info.started_at else started,
-            micros(info.ended_at) if info.ended_at else ended,
-            shown(info.error) or (error if info.state is JobState.ERROR and final else None),
+            micros(info.ended_at) if info.ended_at else (ended if info.state.final else None),
+            shown(info.error) or (error if failed and info.state.value == state else None),
             info.shots or shots,
-            rest,
+            stored(info.session_id) if info.session_id else session,
+            as_json({**kept, **more_of(info)}),
             now,
             seq,
         ),
@@ -113,30 +143,36 @@ def update(db: sqlite3.Connection, seq: int, info: JobInfo, now: int) -> str | N
         return None
     word = f" ({info.state_text})" if info.state_text and info.state is JobState.UNKNOWN else ""
     why = f": {shown(info.error)}" if info.error else ""
-    return f"{info.state.value}{printable(word)}{why}"
+    return shown(f"{info.state.value}{printable(word)}{why}")
 
 
-def bury(db: sqlite3.Connection, seq: int, process_bound: bool, now: int) -> None:
-    """Mark a job whose process has ended, unless it has been settled meanwhile."""
-    if process_bound:
-        error = "The process that ran it ended before it did."
-        more = from_json(db.execute("SELECT more FROM jobs WHERE seq = ?", (seq,)).fetchone()[0])
-        more.update(error_code=PROCESS_ENDED, error_hint="Run it again: job.rerun(), or qprovider rerun ID.")
-        changed = db.execute(
-            "UPDATE jobs SET state = ?, final = 1, error = ?, more = ?, ended = ?, updated = ? "
-            "WHERE seq = ? AND final = 0",
-            (JobState.ERROR.value, error, json.dumps(more, separators=(",", ":"), default=str), now, now, seq),
-        ).rowcount
-        if changed:
-            add_event(db, seq, now, "state", f"{JobState.ERROR.value}: {error}")
+# Jobs that depend on a process: they end with it, or it is sending them just now.
+DEPENDENT = "final = 0 AND (process_bound = 1 OR (job_id IS NULL AND state <> 'submit_unknown'))"
+
+
+def bury(db: sqlite3.Connection, seq: int, owner: str | None, now: int) -> None:
+    """Mark a job whose process has ended, unless another one has taken it up or settled it meanwhile."""
+    found = db.execute(
+        f"SELECT process_bound, more FROM jobs WHERE seq = ? AND owner IS ? AND {DEPENDENT}", (seq, owner)
+    ).fetchone()
+    if found is None:
         return
-    why = "The process that sent it ended before it was answered."
-    changed = db.execute(
-        "UPDATE jobs SET state = ?, error = ?, updated = ? WHERE seq = ? AND final = 0 AND job_id IS NULL",
-        (JobState.SUBMIT_UNKNOWN.value, why, now, seq),
-    ).rowcount
-    if changed:
+    process_bound, more = found
+    if not process_bound:
+        why = "The process that sent it ended before it was answered."
+        db.execute(
+            "UPDATE jobs SET state = ?, error = ?, updated = ? WHERE seq = ?",
+            (JobState.SUBMIT_UNKNOWN.value, why, now, seq),
+        )
         add_event(db, seq, now, "not known", why)
+        return
+    error = "The process that ran it ended before it did."
+    hints = {"error_code": PROCESS_ENDED, "error_hint": "Run it again: job.rerun(), or qprovider rerun ID."}
+    db.execute(
+        "UPDATE jobs SET state = ?, final = 1, error = ?, more = ?, ended = ?, updated = ? WHERE seq = ?",
+        (JobState.ERROR.value, error, as_json({**from_json(more), **hints}), now, now, seq),
+    )
+    add_event(db, seq, now, "state", f"{JobState.ERROR.value}: {error}")
 
 
 def forget(db: sqlite3.Connection, seqs: Sequence[int], *, data_only: bool = False) -> None:
