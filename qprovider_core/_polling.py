@@ -36,6 +36,7 @@ UNKNOWN_LOOKS = 20  # in a row with a status that the plugin does not know, afte
 _SIDE_BY_SIDE = 8  # requests to one account
 _ALONE = 32  # jobs that a list lacks, asked for by themselves in one round
 _MOST_PAGES = 20  # of one list
+_LISTS_LOST = 3  # in a row; then jobs are asked for by themselves, too
 _GRACE_S = 5.0  # after a request's own limit; then it counts as lost, whatever it still does
 
 
@@ -69,9 +70,12 @@ class Group:
         self._alone: deque[Watch] = deque()  # to be asked for by themselves in this round
         self._troubles: dict[str | None, Trouble] = {}  # of the lists, by instance
         self._said: set[tuple[str | None, int]] = set()
-        self._silent_rounds = 0
+        self._unlisted: list[Watch] = []  # of a list that was not answered
+        self._silence = Trouble()  # rounds without any answer
+        self._garbled = 0  # answers in a row that could not be read
+        self._error: QProviderError | None = None  # of this round
         self._pause = 0.0
-        self._answered = self._failed = self._warned = self._changed = self._more = False
+        self._answered = self._failed = self._changed = self._more = False
 
     # -- asking -------------------------------------------------------------------------------------------
 
@@ -113,8 +117,8 @@ class Group:
             self._end_round(now)
 
     def _begin_round(self, now: float, left_s: float) -> list[Request]:
-        self._asked_at = now
-        self._answered = self._failed = self._warned = self._changed = self._more = False
+        self._asked_at, self._error, self._unlisted = now, None, []
+        self._answered = self._failed = self._changed = self._more = False
         self._pause = self._next_pause(now)
         free = [watch for watch in self.watches if not watch.busy]
         begun = []
@@ -172,16 +176,21 @@ class Group:
         """Seconds until the next round: a share of the time waited, longer after failures."""
         if self._wait is not None:
             return self._wait
-        silent = self._silent_rounds
+        silent = max(self._silence.failures, self._garbled)
         after_failures = 0.5 * 2 ** min(silent, 10) if silent else 0.0
         pause = max(SHORTEST_PAUSE_S, PAUSE_SHARE * (now - self._began), after_failures)
         return max(min(pause, LONGEST_PAUSE_S), self._allowed_s) * self._clock.jitter()
 
     def _end_round(self, now: float) -> None:
         if self._answered:
-            self._silent_rounds = 0
-        elif self._failed:
-            self._silent_rounds += 1
+            self._silence.over()
+            self._garbled = 0
+        elif self._error is not None:
+            self._silence.lost(now)
+            if not self._patient and self._silence.lost_s >= LOST_S:
+                raise self._error
+            if self._silence.worth_saying:
+                self._say(self._silence, self._error, self.watches)
         if self._failed:
             self._due = now + self._next_pause(now)
         elif self._more:
@@ -209,6 +218,8 @@ class Group:
             [watch] = request.watches
             watch.trouble.over()
             watch.alone_at = now + 2 * self._pause
+            self._ask_alone(self._unlisted, now)
+            self._unlisted = []
             self._changed |= request.held and watch.state is not request.before
             looked = [watch]
         else:
@@ -243,7 +254,7 @@ class Group:
             trouble = self._trouble(request)
             unread = trouble.garbage + 1
             trouble.over()  # there was an answer
-            trouble.garbage = unread
+            trouble.garbage = self._garbled = unread
             self._failed = True
             if unread > PATIENCE:
                 raise exc
@@ -280,6 +291,7 @@ class Group:
     def _lost(self, request: Request, exc: QProviderError, now: float) -> None:
         """A request was not answered: the rest of the round would fare no better."""
         self._failed = True
+        self._error = exc
         self._alone.clear()
         for watch in request.watches:
             watch.looked = True
@@ -288,18 +300,22 @@ class Group:
             self._not_before = max(self._not_before, now + told)
         trouble = self._trouble(request)
         trouble.lost(now)
-        if not self._patient and trouble.lost_s >= LOST_S:
-            raise exc
-        if trouble.worth_saying and not self._warned:
-            self._warned = True
-            jobs = _named([watch.job.info.id for watch in self.watches])
-            _log.warning(
-                "%s has not answered %d times in a row (%s); the wait for %s goes on",
-                self.account.label,
-                trouble.failures,
-                failure_text(exc),
-                jobs,
-            )
+        self._unlisted = []
+        if request.query is not None and trouble.failures >= _LISTS_LOST and now >= self._not_before:
+            # One job that fails must not hide the others. Where a single one is answered, they are asked for, too.
+            first, *self._unlisted = sorted(request.watches, key=lambda one: one.asked_at)
+            self._alone.append(first)
+        if request.query is None and not self._silence.failures and trouble.worth_saying:
+            self._say(trouble, exc, request.watches)
+
+    def _say(self, trouble: Trouble, exc: QProviderError, watches: Sequence[Watch]) -> None:
+        _log.warning(
+            "%s has not answered %d times in a row (%s); the wait for %s goes on",
+            self.account.label,
+            trouble.failures,
+            failure_text(exc),
+            _named([watch.job.info.id for watch in watches]),
+        )
 
     def _found(self, request: Request, page: Any) -> tuple[list[Watch], list[Watch]]:
         """Take what a page of a list tells.

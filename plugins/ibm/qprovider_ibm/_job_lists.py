@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import attrs
 
-from qprovider_core.errors import InvalidInputError, ResponseError
+from qprovider_core.errors import InvalidInputError, QProviderError, ResponseError
 from qprovider_core.records import Deadline, JobInfo, JobPage, JobQuery, JobRef, JobState
 from qprovider_core.secret import get_logger
 from qprovider_ibm import _wire
@@ -23,6 +23,8 @@ _log = get_logger(__name__)
 
 _LIVE = (JobState.INITIALIZING, JobState.QUEUED, JobState.VALIDATING, JobState.RUNNING, JobState.UNKNOWN)
 _ENDED = (JobState.DONE, JobState.ERROR, JobState.CANCELLED)
+_WORTH_A_LIST = 3  # ids: fewer are asked for by themselves
+_PENDING_READ = 3 * JOBS_A_PAGE  # jobs of an instance, for such a list
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -92,9 +94,12 @@ class JobLists:
         return {name: value for name, value in wanted.items() if value is not None}
 
     def _page_of_ids(self, query: JobQuery, deadline: Deadline) -> JobPage:
-        """The service has no list of ids: each is asked for by itself, side by side."""
-        refs = [JobRef(id=one, instance=query.instance) for one in dict.fromkeys(query.ids)]
-        found = []
+        """The service has no list of ids: those that wait or run come from its list of such jobs, and each of the
+        others is asked for by itself, side by side."""
+        ids = list(dict.fromkeys(query.ids))
+        pending = self._pending(query, deadline) if len(ids) >= _WORTH_A_LIST and query.pending is not False else {}
+        found = [info for info in pending.values() if _fits(info, query)]
+        refs = [JobRef(id=one, instance=query.instance) for one in ids if one not in pending]
         for answer in side_by_side(lambda ref: self._info(ref, deadline), refs, deadline, "jobs"):
             if isinstance(answer, JobInfo):
                 if _fits(answer, query):
@@ -105,6 +110,29 @@ class JobLists:
         start = int(query.cursor) if query.cursor and query.cursor.isdigit() else 0
         stop = len(found) if query.limit is None else min(start + query.limit, len(found))
         return JobPage(jobs=tuple(found[start:stop]), cursor=str(stop) if stop < len(found) else None)
+
+    def _pending(self, query: JobQuery, deadline: Deadline) -> dict[str, JobInfo]:
+        """Those of the query's ids that stand in the first pages of waiting and running jobs."""
+        wanted = set(query.ids)
+
+        def read(source: _Source) -> dict[str, JobInfo]:
+            told: dict[str, JobInfo] = {}
+            while len(told) < len(wanted) and source.offset < _PENDING_READ and source.fill(deadline):
+                info = source.take()
+                if info.id in wanted:
+                    told[info.id] = info
+            return told
+
+        crns = self._beginnings(query, deadline)
+        sources = [_Source(self._client, crn, {"pending": "true"}, 0, JOBS_A_PAGE) for crn in crns]
+        answers = side_by_side(read, sources, deadline, "jobs")
+        lists = [answer for answer in answers if not isinstance(answer, QProviderError)]
+        if not lists:
+            whole(answers)
+        for exc in answers:
+            if isinstance(exc, QProviderError):  # its jobs are asked for by themselves
+                _log.info("the jobs that wait at one instance cannot be listed: %s", exc.what)
+        return {job_id: info for told in lists for job_id, info in told.items()}
 
 
 @attrs.frozen(kw_only=True)

@@ -526,12 +526,24 @@ def test_a_laptop_that_slept_for_days_has_not_lost_the_network_for_days(acme, cl
     assert ids(watch_jobs(service.jobs, clock=clock)) == ["a0"]
 
 
-def test_one_failing_job_keeps_no_other_from_being_asked_for(acme, clock):
+def test_one_failing_job_keeps_no_other_from_being_asked_for_and_is_named(acme, clock, said):
     service = acme(*[20.0] * 30, lists=False)
     service.trouble = lambda what: cut() if what == "a0" else None
     waiting = watch_jobs(service.jobs, timeout=60, clock=clock)
     assert len(list(itertools.islice(waiting, 29))) == 29
     assert clock.time < 25
+    assert said()[0] == "acme has not answered 8 times in a row (The line is cut.); the wait for job a0 goes on"
+
+
+def test_a_list_that_is_never_answered_hides_no_job(acme, clock):
+    service = acme(*[20.0] * 60)
+    service.trouble = lambda what: cut() if isinstance(what, tuple) or what == "a7" else None
+    waiting = watch_jobs(service.jobs, timeout=120, clock=clock)
+    assert "a7" not in ids(itertools.islice(waiting, 59))
+    assert clock.time < 30
+    with pytest.raises(JobTimeoutError) as caught:
+        next(waiting)
+    assert caught.value.jobs == (service.jobs[7],)
 
 
 def test_a_vendor_that_asks_for_a_pause_gets_it(acme, clock):
