@@ -11,7 +11,7 @@ import attrs
 from qprovider_core._checks import checked_name, checked_tags
 from qprovider_core._key_tag import has_room, key_tag
 from qprovider_core._tracked_job import TrackedJob
-from qprovider_core.errors import InvalidInputError
+from qprovider_core.errors import InvalidInputError, UnknownJobError
 from qprovider_core.records import BackendProperties, JobDetails, JobRecord, JobUsage, QueueInfo
 
 
@@ -86,7 +86,11 @@ class JobFacts(TrackedJob):
         checked = checked_tags(tags, self._account.spec)
         key = self.info.key or self._kept.key
         sent = (key_tag(key), *checked) if key and has_room(self._account.spec) else checked
-        self._account.ask("qprovider_update_job_tags", job=self.ref, tags=sent)
+        try:
+            self._account.ask("qprovider_update_job_tags", job=self.ref, tags=sent)
+        except UnknownJobError:
+            if not self._account.spec.process_bound or self._kept.record(self.info) is None:
+                raise  # else another process runs it, or ran it: the ledger has its tags
         self.info = attrs.evolve(self.info, tags=checked)
         self._kept.set_tags(self.info, checked)
 

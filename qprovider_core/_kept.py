@@ -141,6 +141,16 @@ class Kept:
 
         self._tried(write)
 
+    def set_name(self, info: JobInfo, name: str | None) -> None:
+        """Note the name of a job that the ledger has, where the vendor keeps names itself."""
+
+        def write() -> None:
+            ledger = ledger_in_use()
+            if ledger is not None and self._found(info) is not None and self.key:
+                ledger.set_name(self.key, name)
+
+        self._tried(write)
+
     def _taken(self, ledger: Ledger, info: JobInfo) -> str:
         record = self._found(info)
         if record is None:

@@ -148,6 +148,7 @@ class IBMJob(Job):
             raise InvalidInputError(f"A job's name is a non-empty text, not {name!r}.")
         self._connection().jobs.put_name(self.ref, name, self._deadline())
         self.info = attrs.evolve(self.info, name=name)
+        self._kept.set_name(self.info, name)
         self._renamed = True
         return name
 
