@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,8 +88,8 @@ def prune(ctx: click.Context, older_than: datetime | None, data_only: bool, yes:
     """
     if older_than is None:
         ctx.fail("Say which: --older-than 90d, or a date. Jobs that have not ended stay in any case.")
-    if older_than >= datetime.now(UTC):
-        ctx.fail("--older-than takes an age, or a time that has passed.")
+    if older_than > datetime.now(UTC) - timedelta(seconds=1):
+        ctx.fail("--older-than takes an age such as 90d, or a time that has passed.")
     from qprovider_core.ledger import LedgerQuery  # late: help needs no core
 
     ledger = the_ledger()

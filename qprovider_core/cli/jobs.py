@@ -35,7 +35,7 @@ class _Jobs(click.Group):
         if name not in self.commands and not name.startswith("-"):
             from qprovider_core.errors import near_matches  # late: only errors need it
 
-            near = near_matches(name, self.commands)
+            near = near_matches(name, self.commands) if len(name) > 2 else ()  # two letters are in many names
             hint = f"Did you mean {near[0]!r}?" if near else f"One job is shown by: qprovider job {name}"
             ctx.fail(f"There is no command 'jobs {name}'. {hint}")
         return super().resolve_command(ctx, args)
