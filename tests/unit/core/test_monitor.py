@@ -40,10 +40,21 @@ def job(account):
 
 @pytest.fixture
 def terminal():
-    """A real terminal to write to, and what stands on it."""
+    """A real terminal to write to, and what was written, once it is closed."""
     ours, theirs = pty.openpty()
-    with open(theirs, "w", encoding="utf-8") as stream:
-        yield stream, lambda: os.read(ours, 1 << 16).decode()
+    stream = open(theirs, "w", encoding="utf-8")  # noqa: SIM115  closed by who reads
+    kept = os.dup(theirs)  # what is not read yet would be lost with the last writer
+
+    def shown():
+        stream.write("<end>")
+        stream.close()
+        text = ""
+        while "<end>" not in text:
+            text += os.read(ours, 1 << 16).decode()
+        return text.removesuffix("<end>")
+
+    yield stream, shown
+    os.close(kept)
     os.close(ours)
 
 
