@@ -41,14 +41,19 @@ def result_of(job: Job, place: str, *, timeout: float | None = None, ours: bool 
 
 
 def _result_of(job: Job, place: str, timeout: float | None, ours: bool) -> Any:
+    from qprovider_core._waiting import watch_jobs  # late: with the rest
+
     started = time.monotonic()
     line = StateLine()
 
-    def show(*_: object) -> None:
+    def show(*_: object) -> bool:
         line.show(f"Job {clean(job.job_id())}: {standing(job.info)}, {time.monotonic() - started:.0f} s")
+        return False
 
     try:
-        job.wait_for_final_state(timeout, callback=show)
+        # Also between two looks, so that the time that is shown goes on.
+        for _ in watch_jobs([job], timeout=timeout, callback=show, stopped=show):
+            pass
         left = None if timeout is None else max(0.0, started + timeout - time.monotonic())
         return job.result(left)
     except KeyboardInterrupt:

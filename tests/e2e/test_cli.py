@@ -1,9 +1,7 @@
 """The real command in processes of its own: what it imports, prints, hides and returns."""
 
-import fcntl
 import json
 import os
-import pty
 import signal
 import statistics
 import subprocess
@@ -36,30 +34,6 @@ finally:
     print([name for name in wanted if name in sys.modules], file=sys.stderr)
 """
 HEAVY = "qiskit,qiskit_aer,numpy,scipy,requests,rich,attr,attrs,cattrs,pluggy,asyncio,importlib.metadata,sqlite3"
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
-    return kept | {"HOME": str(tmp_path / "home"), "COLUMNS": "100", "TERM": "xterm-256color"}
-
-
-@pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Runs `qprovider` in an empty home and gives what came of it."""
-
-    def call(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command(*arguments),
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            **options,
-        )
-
-    return call
 
 
 def command(*arguments: str) -> list[str]:
@@ -210,15 +184,13 @@ def test_a_seed_repeats_the_counts(run: Run, tmp_path: Path) -> None:
     assert first["backend"] == "local:aer_simulator"
 
 
-def test_an_interrupt_while_waiting_is_told_calmly(environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_interrupt_while_waiting_is_told_calmly(in_terminal: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "long.qasm"
     layer = "".join(f"cx q[{i}],q[{i + 1}]; rx(0.{i + 1}) q[{i}];\n" for i in range(25))
     head = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[26];\ncreg c[26];\n'
     path.write_text(head + layer * 100 + "measure q -> c;\n")
     # The terminal tells when the job runs; the interrupt comes then.
-    with Terminal(
-        ["run", str(path), "--backend", "aer_simulator_statevector", "--shots", "1"], environment, tmp_path
-    ) as terminal:
+    with in_terminal("run", str(path), "--backend", "aer_simulator_statevector", "--shots", "1") as terminal:
         terminal.read_until("running, ")
         os.killpg(terminal.process.pid, signal.SIGINT)
         assert terminal.wait() == 130
@@ -230,82 +202,23 @@ def test_an_interrupt_while_waiting_is_told_calmly(environment: dict[str, str], 
 # -------------------------------------------------------------------------------------------------- terminals
 
 
-class Terminal:
-    """The command in a terminal of its own."""
-
-    def __init__(self, arguments: list[str], environment: dict[str, str], folder: Path) -> None:
-        self.master, slave = pty.openpty()
-        fcntl.fcntl(self.master, fcntl.F_SETFL, os.O_NONBLOCK)
-        # A session's leader that opens a terminal gets it as its own: then /dev/tty is this one.
-        line = f'exec "$@" <{os.ttyname(slave)} >{os.ttyname(slave)} 2>&1'
-        self.process = subprocess.Popen(
-            ["sh", "-c", line, "sh", *command(*arguments)], env=environment, cwd=folder, start_new_session=True
-        )
-        os.close(slave)
-        self.shown = ""
-
-    def __enter__(self) -> "Terminal":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        os.close(self.master)
-
-    def _read(self) -> bool:
-        """Take what is shown; False at the end."""
-        try:
-            data = os.read(self.master, 65536)
-        except BlockingIOError:
-            time.sleep(0.01)
-            return True
-        except OSError:  # nobody has the other end open any more
-            return self.process.poll() is None
-        self.shown += data.decode()
-        return bool(data)
-
-    def read_until(self, text: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while text not in self.shown:
-            assert time.monotonic() < end, self.shown
-            assert self._read(), self.shown
-
-    def write(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def wait(self, seconds: float = 60) -> int:
-        end = time.monotonic() + seconds
-        while self.process.poll() is None:
-            assert time.monotonic() < end, self.shown
-            self._read()
-        while self._read() and time.monotonic() < end and not self._drained():
-            pass
-        return self.process.returncode
-
-    def _drained(self) -> bool:
-        before = self.shown
-        self._read()
-        return self.shown == before
-
-
-def test_a_terminal_gets_a_styled_table(environment: dict[str, str], tmp_path: Path) -> None:
-    with Terminal(["backends", "--provider", "local"], environment, tmp_path) as terminal:
+def test_a_terminal_gets_a_styled_table(in_terminal: Callable[..., Any]) -> None:
+    with in_terminal("backends", "--provider", "local") as terminal:
         assert terminal.wait() == 0
     assert "\x1b[1m" in terminal.shown
     assert "local:aer_simulator" in terminal.shown
 
 
-def test_no_color_is_respected_on_a_terminal(environment: dict[str, str], tmp_path: Path) -> None:
+def test_no_color_is_respected_on_a_terminal(environment: dict[str, str], in_terminal: Callable[..., Any]) -> None:
     environment["NO_COLOR"] = "1"
-    with Terminal(["backends"], environment, tmp_path) as terminal:
+    with in_terminal("backends") as terminal:
         assert terminal.wait() == 0
     assert "\x1b[3" not in terminal.shown
     assert "\x1b[2m" not in terminal.shown
 
 
-def test_a_token_is_typed_without_being_shown(environment: dict[str, str], tmp_path: Path, run: Run) -> None:
-    with Terminal(["accounts", "add", "ibm", "--name", "work"], environment, tmp_path) as terminal:
+def test_a_token_is_typed_without_being_shown(in_terminal: Callable[..., Any], run: Run) -> None:
+    with in_terminal("accounts", "add", "ibm", "--name", "work") as terminal:
         terminal.read_until("token")
         time.sleep(0.2)  # until the terminal's echo is off, which nothing on it tells
         terminal.write(TOKEN + "\n")

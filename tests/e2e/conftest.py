@@ -1,0 +1,109 @@
+"""The real command, in processes and on terminals of its own."""
+
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "qprovider_core.cli", *arguments]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
+    return kept | {"HOME": str(tmp_path / "home"), "COLUMNS": "100", "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Runs `qprovider` in an empty home and gives what came of it."""
+
+    def call(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command(*arguments),
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            **options,
+        )
+
+    return call
+
+
+class Terminal:
+    """The command in a terminal of its own."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str], folder: Path) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.fcntl(self.master, fcntl.F_SETFL, os.O_NONBLOCK)
+        # A session's leader that opens a terminal gets it as its own: then /dev/tty is this one.
+        line = f'exec "$@" <{os.ttyname(slave)} >{os.ttyname(slave)} 2>&1'
+        self.process = subprocess.Popen(
+            ["sh", "-c", line, "sh", *command(*arguments)], env=environment, cwd=folder, start_new_session=True
+        )
+        os.close(slave)
+        self.shown = ""
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        os.close(self.master)
+
+    def _read(self) -> bool:
+        """Take what is shown; False at the end."""
+        try:
+            data = os.read(self.master, 65536)
+        except BlockingIOError:
+            time.sleep(0.01)
+            return True
+        except OSError:  # nobody has the other end open any more
+            return self.process.poll() is None
+        self.shown += data.decode()
+        return bool(data)
+
+    def read_until(self, text: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while text not in self.shown:
+            assert time.monotonic() < end, self.shown
+            assert self._read(), self.shown
+
+    def write(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def wait(self, seconds: float = 60) -> int:
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, self.shown
+            self._read()
+        while self._read() and time.monotonic() < end and not self._drained():
+            pass
+        return self.process.returncode
+
+    def _drained(self) -> bool:
+        before = self.shown
+        self._read()
+        return self.shown == before
+
+
+@pytest.fixture
+def in_terminal(environment: dict[str, str], tmp_path: Path) -> Callable[..., Terminal]:
+    """Starts `qprovider` in a terminal of its own."""
+    return lambda *arguments: Terminal(list(arguments), environment, tmp_path)
