@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qprovider_core._concurrency import in_background
+from qprovider_core._tracked_job import newer
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import JobInfo
+from qprovider_core.records import BackendRef, JobInfo, JobState
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ def keep_calibration(
             return
         properties = at_hand
         if properties is None and info.backend is not None:
-            from qprovider_core.records import BackendRef  # late: only here
-
             ref = BackendRef(name=info.backend, instance=info.instance)
             properties = account.fetch_properties(ref, info.started_at or info.created_at)
         if properties is not None:
@@ -150,8 +149,6 @@ def _see_to_the_end(account: Account, label: str, waiting: queue.SimpleQueue[tup
 
 
 def _keep_end(account: Account, kept: Kept, info: JobInfo) -> None:
-    from qprovider_core._job import newer  # late: jobs import this module
-
     held = account.takes("qprovider_get_job", "wait_s")
     while not info.state.final:
         told = account.ask("qprovider_get_job", job=info.ref, wait_s=_HELD_S if held else 0.0)
@@ -173,6 +170,4 @@ def _keep_end(account: Account, kept: Kept, info: JobInfo) -> None:
 
 
 def _done(info: JobInfo) -> bool:
-    from qprovider_core.records import JobState  # late: with the rest
-
     return info.state is JobState.DONE
