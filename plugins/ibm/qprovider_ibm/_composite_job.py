@@ -70,6 +70,8 @@ class IBMCompositeJob(Job):
         info: What is known of them together (`JobInfo`).
     """
 
+    listed = False  # the service lists its parts, not it: a wait asks it, not the list
+
     def __init__(self, account: Account, info: JobInfo, parts: list[Part], backend: IBMBackend | None = None) -> None:
         super().__init__(account, info, backend=backend)
         self._parts = parts
