@@ -51,7 +51,10 @@ class LedgerQuery:
 
 def rows(db: sqlite3.Connection, query: LedgerQuery) -> list[tuple[Any, ...]]:
     """The rows of `COLUMNS` of the jobs that satisfy a query, newest first."""
-    condition, values, index = _where(db, query)
+    places = _places(db, query)
+    if places == []:
+        return []
+    condition, values, index = _where(db, query, places)
     limit = -1 if query.limit is None else query.limit
     return db.execute(
         f"WITH found AS MATERIALIZED (SELECT j.seq AS number FROM jobs j {index} WHERE {condition} "
@@ -61,7 +64,7 @@ def rows(db: sqlite3.Connection, query: LedgerQuery) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def _where(db: sqlite3.Connection, query: LedgerQuery) -> tuple[str, list[object], str]:
+def _where(db: sqlite3.Connection, query: LedgerQuery, places: list[int] | None) -> tuple[str, list[object], str]:
     """The condition over ``jobs j``, its values, and what to read."""
     conditions: list[str] = ["1"]
     values: list[object] = []
@@ -71,8 +74,7 @@ def _where(db: sqlite3.Connection, query: LedgerQuery) -> tuple[str, list[object
         conditions.append(condition)
         values.extend(more)
 
-    if query.providers or query.accounts or query.backends or query.instance is not None:
-        places = _places(db, query)
+    if places is not None:
         add(f"j.place IN ({', '.join(map(str, places))})")
     if query.states:
         add(f"j.state IN ({', '.join('?' * len(query.states))})", *(state.value for state in query.states))
@@ -108,8 +110,10 @@ def _is_rare(db: sqlite3.Connection, tag: str) -> bool:
     return found <= _FEW
 
 
-def _places(db: sqlite3.Connection, query: LedgerQuery) -> list[int]:
-    """The places that the query speaks of. They are few, so that patterns cost nothing."""
+def _places(db: sqlite3.Connection, query: LedgerQuery) -> list[int] | None:
+    """The places that the query speaks of; None for all. They are few, so that patterns cost nothing."""
+    if not (query.providers or query.accounts or query.backends or query.instance is not None):
+        return None
     wanted = [_tests(names) for names in (query.providers, query.accounts, query.backends)]
     found = []
     for place, provider, account, instance, backend in db.execute(

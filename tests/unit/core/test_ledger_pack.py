@@ -317,7 +317,7 @@ FORMS = st.recursive(
     | st.fixed_dictionaries(
         {
             "~": st.sampled_from(
-                "tuple record pairs complex time float int text bytes floats array no".split()
+                ["tuple", "record", "pairs", "complex", "time", "float", "int", "text", "bytes", "floats", "array", "?"]
             )
         },
         optional={
