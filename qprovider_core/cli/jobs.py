@@ -23,6 +23,7 @@ STATES = (
     "pending", "final",
 )  # fmt: skip
 _LIMIT = 20
+_FILTERS = ("provider", "account", "backend", "status", "tags", "name", "since", "until")
 
 
 class _Jobs(click.Group):
@@ -101,7 +102,7 @@ def command(ctx: click.Context, /, limit: int | None, all_: bool, form: str | No
         del listed[most:]
     _say(listed, form)
     if not listed and not listed.errors and form is None:
-        filtered = any(_is_given(ctx, param) for param in ctx.command.params)
+        filtered = any(given[word] for word in _FILTERS)
         tell("No job matches." if filtered else "There is no job yet. Run one: qprovider run FILE")
     if form != "json":
         if more:

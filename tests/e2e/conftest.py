@@ -88,6 +88,9 @@ class Terminal:
     def write(self, text: str) -> None:
         os.write(self.master, text.encode())
 
+    def interrupt(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def wait(self, seconds: float = 60) -> int:
         end = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -1,8 +1,6 @@
 """The real command in processes of its own: what it imports, prints, hides and returns."""
 
 import json
-import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -192,7 +190,7 @@ def test_an_interrupt_while_waiting_is_told_calmly(in_terminal: Callable[..., An
     # The terminal tells when the job runs; the interrupt comes then.
     with in_terminal("run", str(path), "--backend", "aer_simulator_statevector", "--shots", "1") as terminal:
         terminal.read_until("running, ")
-        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.interrupt()
         assert terminal.wait() == 130
     assert "ends with this command" in terminal.shown
     assert "Interrupted." in terminal.shown
