@@ -9,7 +9,7 @@ PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.to
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo tutorial test check bench clean
+.PHONY: help demo tutorial test check bench stress clean
 
 help:
 	@echo "make demo      list backends of two vendors, choose, run a circuit"
@@ -17,6 +17,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make check     ruff, mypy and the tests with coverage"
 	@echo "make bench     run the benchmarks"
+	@echo "make stress    1,000 jobs under faults and kill -9; takes some ten minutes"
 	@echo "make clean     remove .venv and all that was built"
 
 demo: $(INSTALLED)
@@ -35,7 +36,10 @@ check: $(INSTALLED)
 	@$(PYTEST) --cov --cov-report=term
 
 bench: $(INSTALLED)
-	@for file in benchmarks/bench_*.py; do echo "== $$file" && $(BIN)/python "$$file" || exit 1; done
+	@export QPROVIDER_DATA_DIR=$$(mktemp -d); for file in benchmarks/bench_*.py; do echo "== $$file" && $(BIN)/python "$$file" || exit 1; done
+
+stress: $(INSTALLED)
+	@$(BIN)/python benchmarks/stress_jobs.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist

@@ -1,7 +1,7 @@
 """An account of an emulated IBM Quantum service on this machine, for the examples: no real account and no network.
 
 The environment has the service's addresses while it runs, and an empty folder instead of the home folder, so that
-accounts saved on this machine are neither read nor written.
+accounts and jobs saved on this machine are neither read nor written.
 """
 
 import os
@@ -28,7 +28,7 @@ def emulated_account(*, key_in_environment: bool, **settings: Any) -> Iterator[E
         for name in list(os.environ):
             if name.startswith(OURS):
                 del os.environ[name]
-        os.environ.update(HOME=folder, USERPROFILE=folder, QPROVIDER_CONFIG_DIR=folder)
+        os.environ.update(HOME=folder, USERPROFILE=folder, QPROVIDER_CONFIG_DIR=folder, QPROVIDER_DATA_DIR=folder)
         direct = ",".join(filter(None, ("127.0.0.1", before.get("no_proxy") or before.get("NO_PROXY"))))
         os.environ.update(no_proxy=direct, NO_PROXY=direct)  # a proxy does not lead back to this machine
         try:
