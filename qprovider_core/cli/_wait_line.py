@@ -42,6 +42,7 @@ def result_of(job: Job, place: str, *, timeout: float | None = None, ours: bool 
 
 def _result_of(job: Job, place: str, timeout: float | None, ours: bool) -> Any:
     from qprovider_core._waiting import watch_jobs  # late: with the rest
+    from qprovider_core.records import JobState
 
     started = time.monotonic()
     line = StateLine()
@@ -61,6 +62,8 @@ def _result_of(job: Job, place: str, timeout: float | None, ours: bool) -> Any:
         where = f"job {job.job_id()} on {place}"
         if ours:
             tell(f"Stopped: {where} ends with this command.")
+        elif job.info.state is JobState.SUBMIT_UNKNOWN:
+            tell(f"No longer looking: whether {where} arrived is not known. Find out: qprovider jobs reconcile")
         else:
             tell(f"No longer waiting: {where} goes on there. Its result: qprovider result {job.job_id()}")
         raise

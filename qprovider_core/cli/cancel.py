@@ -28,8 +28,9 @@ def _cancelled(id: str, debug: bool) -> int:
     """Cancel one and say what came of it; returns the exit code of that."""
     import qprovider_core as qp  # late: help needs no core
     from qprovider_core.cli._jobs_shown import state_text
-    from qprovider_core.errors import QProviderError
+    from qprovider_core.errors import QProviderError, UnknownJobError
 
+    job = None
     try:
         job = qp.job(id)
         if not job.cancel() or job.info.state in (qp.JobState.DONE, qp.JobState.ERROR):
@@ -39,6 +40,12 @@ def _cancelled(id: str, debug: bool) -> int:
             )
             return 1
     except QProviderError as exc:
+        if job is not None and job.account.spec.process_bound and isinstance(exc, UnknownJobError):
+            tell_error(
+                f"Job {job.job_id()} runs in another process, and cannot be cancelled from here.",
+                hint="Stop that process, with Ctrl-C where it runs.",
+            )
+            return 1
         return report(exc, debug=debug)
     ended = job.info.state is qp.JobState.CANCELLED
     say(f"{clean(job.job_id())}  {'cancelled' if ended else f'is being cancelled ({state_text(job.info)})'}")

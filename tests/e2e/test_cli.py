@@ -64,7 +64,23 @@ def test_the_version_imports_nothing(probe: Callable[..., str]) -> None:
     assert probe(f"{HEAVY},click", "--version") == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["backends", "-h"], ["accounts", "add", "-h"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["backends", "-h"],
+        ["accounts", "add", "-h"],
+        ["jobs", "-h"],
+        ["jobs", "export", "-h"],
+        ["job", "-h"],
+        ["result", "-h"],
+        ["cancel", "-h"],
+        ["rerun", "-h"],
+        ["tag", "-h"],
+        ["watch", "-h"],
+    ],
+)
 def test_help_imports_click_only(probe: Callable[..., str], arguments: list[str]) -> None:
     heavy = HEAVY if len(arguments) == 1 else "qiskit,numpy,requests,rich,cattrs,pluggy,asyncio"
     assert probe(f"{heavy},click", *arguments) == "['click']"

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -417,6 +418,14 @@ def test_a_failed_job_tells_the_reason_the_code_and_what_to_do(run: Run, service
     assert "9123" in shown
 
 
+def test_a_job_runs_again_without_a_record_from_what_its_vendor_keeps(run: Run, service: Emulator, bell: str) -> None:
+    id = submitted(run, bell, "--no-ledger")
+    again = run("rerun", id, "--no-ledger")
+    assert again.returncode == 0, again.stderr
+    assert listed(run, "--offline") == []
+    assert run("result", again.stdout.strip()).returncode == 0
+
+
 def test_a_wait_that_runs_out_says_how_to_come_back(run: Run, service: Emulator, bell: str) -> None:
     service.fault("job_stuck")
     id = submitted(run, bell)
@@ -493,6 +502,21 @@ def test_a_job_that_may_have_arrived_is_said_plainly_and_found_later(
     assert not [seen for seen in service.requests() if seen["method"] == "POST" and seen["path"].endswith("/jobs")]
     assert run("jobs", "reconcile").stderr == "Nothing to find out: of every job it is known whether it arrived.\n"
     assert run("result", key).returncode == 0
+
+
+def test_an_interrupt_while_a_job_is_sent_says_where_to_find_it(
+    in_terminal: Callable[..., Any], run: Run, service: Emulator, environment: dict[str, str], bell: str
+) -> None:
+    environment["QPROVIDER_SETTLE_TIME"] = "0"
+    service.fault("latency", path="/api/v1/jobs", method="POST", seconds=5)
+    with in_terminal("run", bell, "--backend", "ibm:ibm_hanoi") as terminal:
+        while not listed(run, "--offline"):  # it is written down before it is sent
+            time.sleep(0.1)
+        terminal.interrupt()
+        assert terminal.wait() == 130
+    assert "find out with: qprovider jobs reconcile" in terminal.shown
+    (job,) = listed(run, "--offline")
+    assert job["state"] == "submit_unknown"
 
 
 # ------------------------------------------------------------------------------------------------- the record itself

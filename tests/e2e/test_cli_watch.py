@@ -213,6 +213,9 @@ def test_a_local_job_whose_process_is_killed_ends_the_watch(
                 assert watcher.stdout is not None
                 first = watcher.stdout.readline()
                 assert LINE.fullmatch(first.rstrip())
+                refused = run("cancel", id)
+                assert refused.returncode == 1
+                assert f"Job {id} runs in another process" in refused.stderr
                 runner.send_signal(signal.SIGKILL)
                 rest, told = watcher.communicate(timeout=60)
         finally:
