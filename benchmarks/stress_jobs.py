@@ -4,8 +4,9 @@
 
 Worker processes submit jobs to the emulated IBM service, all to one ledger, and read their results. Meanwhile requests
 are struck at random: the connection drops before or after a job was accepted, the service answers with 5xx before or
-after it, does not answer in time, limits the rate. And workers are ended by ``kill -9`` at each of the points in
-`POINTS`, in turn; another one goes on in their place as a user would: `qp.reconcile()`, then what the ledger has not.
+after it, does not answer in time, lists an accepted job a second late, limits the rate. And workers are ended by
+``kill -9`` at each of the points in `POINTS`, in turn; another one goes on in their place as a user would:
+`qp.reconcile()`, then what the ledger has not.
 
 At the end the service itself is asked what it has. Lost: work of which the service has no job, or the ledger no
 result. Duplicated: work of which it has two. Corrupt: SQLite's own check of the file, and results that cannot be read
@@ -47,6 +48,7 @@ POINTS = (
 )
 SHOTS = 20
 SETTLE_S = 2.0
+LISTED_LATE = ("job_unlisted", {"times": 1, "seconds": 1.0})  # as if the list were a copy that lags behind
 POST = {"path": "/api/v1/jobs", "method": "POST", "times": 1}
 FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("drop_before", POST),
@@ -249,7 +251,12 @@ def strike_requests(emulator: Any, chance: random.Random, struck: Counter[str], 
         if requests.get(control, timeout=30).json()["faults"]:
             continue
         kind, settings = chance.choice(FAULTS)
-        emulator.fault(kind, **settings, after=chance.randint(0, 4))
+        if kind.endswith("_after") and chance.random() < 0.4:
+            emulator.fault(LISTED_LATE[0], **LISTED_LATE[1])
+            emulator.fault(kind, **settings)
+            struck["and then listed a second late"] += 1
+        else:
+            emulator.fault(kind, **settings, after=chance.randint(0, 4))
         struck[f"{kind} {settings.get('status', '')}".strip() + f" on {settings['method']}"] += 1
 
 

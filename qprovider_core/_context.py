@@ -9,9 +9,10 @@ import atexit
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from qprovider_core import config
 from qprovider_core._concurrency import in_background
 from qprovider_core._tracked_job import newer
 from qprovider_core.errors import QProviderError, failure_text
@@ -105,6 +106,18 @@ def _put(ledger: Ledger, key: str, account: Account, info: JobInfo, properties: 
     digest = "|".join(parts)
     if not ledger.link_calibration(key, digest):
         ledger.put_calibration(key, digest, properties.to_dict())
+
+
+def look_back_soon(accounts: Sequence[Account]) -> None:
+    """Look for submissions of these accounts that earlier processes left without knowing whether they arrived."""
+
+    def task() -> None:
+        from qprovider_core._reconcile import look_back  # late: rare
+
+        look_back(accounts)
+
+    if config.ledger_path() is not None:
+        _clerk.do(task)
 
 
 # ---------------------------------------------------------------------------------- jobs that end with this process

@@ -12,7 +12,7 @@ from qprovider_core import config
 from qprovider_core._job_search import _fits
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import QueryError
-from qprovider_core._submission import settle
+from qprovider_core._submission import look, settle
 from qprovider_core.errors import QProviderError, UnknownNameError
 from qprovider_core.fleet import fleet
 from qprovider_core.ledger import Ledger, ledger_in_use
@@ -145,3 +145,18 @@ def _settled(
         return "unknown", None
     now = ledger.find(record.key)
     return ("found" if now is None or now.attempts == before else "sent_again"), None
+
+
+def look_back(accounts: Iterable[Account]) -> None:
+    """Ask for the submissions of these accounts of which it is not known whether they arrived: a look, no more. What
+    is found is ours from then on; nothing is sent again."""
+    ledger = ledger_in_use()
+    places = {(account.provider, account.name): account for account in accounts}
+    for record in ledger.unsettled() if ledger is not None else ():
+        account = places.get((record.provider, record.account))
+        if account is None:
+            continue
+        told, _ = look(account, record.key)
+        if ledger is not None and told.job is not None:
+            ledger.accepted(record.key, told.job)
+            _log.info("job %s had arrived at %s: it is %s", record.key, account.label, told.job.id)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NAP_S = 0.5  # at most without looking at the clock, at Ctrl-C and at who has given up waiting
 _SHOWN = 5  # jobs that a message names
+_LONG_S = 2.0  # a wait that lasts longer has time to look for what earlier processes left behind
 
 
 class Waited(NamedTuple):
@@ -169,6 +170,12 @@ def _teller(callback: Callable[..., Any]) -> Callable[[Any], Any]:
     return tell
 
 
+def _look_back(accounts: Sequence[Any]) -> None:
+    from qprovider_core._context import look_back_soon  # late: it imports Qiskit, which long waits have time for
+
+    look_back_soon(accounts)
+
+
 class _Wait:
     """The loop."""
 
@@ -192,6 +199,8 @@ class _Wait:
         by_account: dict[int, list[Watch]] = {}
         for watch in self._watches:
             by_account.setdefault(id(watch.job.account), []).append(watch)
+        self._accounts = [watches[0].job.account for watches in by_account.values()]
+        self._look_back_at = clock.now() + _LONG_S
         self._groups = [
             Group(watches[0].job.account, watches, wait=wait, patient=timeout is not None, clock=clock)
             for watches in by_account.values()
@@ -205,6 +214,9 @@ class _Wait:
             if self._stopped is not None and self._stopped():
                 return
             now = self._clock.now()
+            if now >= self._look_back_at:
+                self._look_back_at = math.inf
+                _look_back(self._accounts)
             for group in self._groups:
                 if group.resting(now):  # somebody else may have asked meanwhile
                     yield from self._over([watch for watch in group.watches if watch.state.final])

@@ -85,7 +85,7 @@ def qprovider_provider() -> ProviderSpec:
         max_tags=7,  # the service takes eight; one carries the core's key
         max_tag_length=86,
         min_poll_s=0.2,
-        settle_time_s=60.0,
+        settle_time_s=30.0,  # the service documents none: this allows for gateways and lists that lag behind
         backend_class="qprovider_ibm._backend:IBMBackend",
         job_class="qprovider_ibm._job:IBMJob",
     )

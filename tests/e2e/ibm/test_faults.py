@@ -270,6 +270,17 @@ def test_a_submission_that_broke_before_it_arrived_is_sent_again_once_that_is_ce
     assert len(provider.jobs(limit=None)) == before + 1
 
 
+def test_a_job_that_the_service_lists_late_is_found_and_not_sent_again(simulator, emulator, bell, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "3")
+    emulator.fault("job_unlisted", seconds=1.0, times=1)
+    emulator.fault("drop_after", times=1, path=JOBS, method="POST")
+    job = simulator.run(bell, shots=10)
+    assert sum(job.result().get_counts().values()) == 10
+    assert len(sent(emulator, "POST", JOBS)) == 1
+    what = [event.what for event in job.record().events]
+    assert what.index("not known") < what.index("accepted")
+
+
 def test_a_look_up_that_fails_too_leaves_a_job_of_which_nobody_knows(simulator, emulator, bell, caplog):
     emulator.fault("drop_after", times=1, path=JOBS, method="POST")
     emulator.fault("status", status=500, path=JOBS, method="GET")

@@ -50,6 +50,7 @@ Those of jobs strike jobs that are created later; they take `backend` (a pattern
     job_stuck               it stays in the queue until it is cancelled
     job_status              status [Validating]; a word that is told instead of the state, even when it has ended
     job_crashes             its worker process dies
+    job_unlisted            seconds; lists have it only so much later, as if they were copies that lag behind
 """
 
 from __future__ import annotations

@@ -47,16 +47,18 @@ KINDS: dict[str, dict[str, Check]] = {
     "job_stuck": _JOB,
     "job_status": {**_JOB, "status": text},
     "job_crashes": _JOB,
+    "job_unlisted": {**_JOB, "seconds": number(0)},
 }
 REQUEST_KINDS = (
     "latency", "rate_limit", "status", "status_after", "stall_after", "drop_before", "drop_after", "cut_body",
 )  # fmt: skip
-JOB_KINDS = ("job_fails", "job_too_long", "job_stuck", "job_status", "job_crashes")
+JOB_KINDS = ("job_fails", "job_too_long", "job_stuck", "job_status", "job_crashes", "job_unlisted")
 _BACKEND_KINDS = ("corrupt_configuration", "corrupt_properties", "slow_backend", "backend_status", "faulty_qubit")
 _NEEDED = {
     "latency": ("seconds",),
     "stall_after": ("seconds",),
     "slow_backend": ("seconds",),
+    "job_unlisted": ("seconds",),
     "faulty_qubit": ("qubit",),
     "status": ("status",),
     "status_after": ("status",),

@@ -33,6 +33,7 @@ class Job:
         params: Their JSON text; None once a private job's may not be told any more.
         estimate_s: What it will be charged for.
         shown_status: A word that is told instead of the state, when a fault asks for it.
+        listed_from: From when on lists have it, when a fault asks for it.
         stuck, planned, too_long, crash: What a fault asks for: never to leave the queue; to fail with reason, code,
             solution and text; to be cancelled as running too long; to lose its worker.
         result: Its text; None until there is one, or when it may not be read again.
@@ -69,6 +70,7 @@ class Job:
         self.number = 0
         self.estimate_s = 0.0
         self.created = now()
+        self.listed_from: datetime | None = None
         self.running: datetime | None = None
         self.finished: datetime | None = None
         self.state = QUEUED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -177,6 +178,8 @@ class JobsApi:
             job.too_long |= fault.kind == "job_too_long"
             job.stuck |= fault.kind == "job_stuck"
             job.crash |= fault.kind == "job_crashes"
+            if fault.kind == "job_unlisted":
+                job.listed_from = job.created + timedelta(seconds=asked["seconds"])
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -200,6 +203,8 @@ class JobsApi:
 
     def _matches(self, job: Job, request: web.Request) -> bool:
         query = request.query
+        if job.listed_from is not None and _times.now() < job.listed_from:
+            return False
         if job.mock and not is_true(query, "include_mocks"):
             return False
         if "pending" in query and is_true(query, "pending") == job.final:

@@ -278,3 +278,12 @@ def test_an_answer_that_comes_when_nobody_waits_any_more(api, params):
         body = {"program_id": "sampler", "backend": "ibmq_belem", "params": params, "tags": ["stalled-after"]}
         api.send("POST", "/jobs", json=body, timeout=0.3)
     assert api.json("/jobs", tags="stalled-after")["count"] == 1
+
+
+def test_a_job_that_lists_have_only_later(api, params):
+    api.emulator.fault("job_unlisted", seconds=1.0, times=1)
+    job = api.post_job(params, tags=["late"]).json()["id"]
+    assert api.json("/jobs", tags="late")["count"] == 0
+    assert api.job(job)["id"] == job  # by its id it is there
+    time.sleep(1.1)
+    assert api.json("/jobs", tags="late")["count"] == 1
