@@ -274,8 +274,8 @@ def test_a_job_that_was_accepted_and_answered_with_a_failure(api, params, status
 
 def test_an_answer_that_comes_when_nobody_waits_any_more(api, params):
     api.emulator.fault("stall_after", seconds=2, path="/api/v1/jobs", method="POST", times=1)
+    body = {"program_id": "sampler", "backend": "ibmq_belem", "params": params, "tags": ["stalled-after"]}
     with pytest.raises(requests.ReadTimeout):
-        body = {"program_id": "sampler", "backend": "ibmq_belem", "params": params, "tags": ["stalled-after"]}
         api.send("POST", "/jobs", json=body, timeout=0.3)
     assert api.json("/jobs", tags="stalled-after")["count"] == 1
 
