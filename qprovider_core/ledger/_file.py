@@ -189,6 +189,7 @@ class LedgerFile:
             self._connection = self._open(write=write)
             self._file = self._identity()
             self._finalizer = weakref.finalize(self, _close, self._connection)
+            self._finalizer.atexit = False  # see `_forks`: another thread may be using it then
         return self._connection
 
     def _identity(self) -> tuple[int, int] | None:

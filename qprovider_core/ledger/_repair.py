@@ -81,6 +81,7 @@ def _readable(path: Path, table: str, order: str, columns: list[str]) -> Iterato
         old = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             old.text_factory = lambda data: data.decode("utf-8", "replace")
+            old.execute("PRAGMA writable_schema = ON")  # else a file that was cut off is not read at all
             found = old.execute(f"SELECT * FROM {table} WHERE {order} > ? ORDER BY {order}", (last,))
             names = [one[0] for one in found.description]
             for values in found:
