@@ -20,7 +20,7 @@ from qprovider_core.cli._app import COMMANDS, app
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROSE = re.sub(r"^```.*?^```$", "", GUIDE, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -43,24 +43,35 @@ def spec_of(vendor: str) -> qp.ProviderSpec:
     return announced
 
 
-def test_the_examples_run_one_after_another_without_an_account(tmp_path):
-    assert len(EXAMPLES) >= 9
+def run_examples(text: str, folder: Path) -> str:
+    """What the examples of a page print, run one after another without an account."""
     told = {name: text for name, text in os.environ.items() if not name.startswith(("QPROVIDER_", "QISKIT_IBM_"))}
-    told["QPROVIDER_DATA_DIR"] = str(tmp_path / "data")
-    told["QPROVIDER_CONFIG_DIR"] = str(tmp_path / "config")
+    told["QPROVIDER_DATA_DIR"] = str(folder / "data")
+    told["QPROVIDER_CONFIG_DIR"] = str(folder / "config")
     told["QPROVIDER_PLUGINS"] = "local"
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(EXAMPLES)],
-        cwd=tmp_path,
+        [sys.executable, "-c", "\n".join(EXAMPLE.findall(text))],
+        cwd=folder,
         env=told,
         capture_output=True,
         text=True,
         timeout=170,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "accepted" in done.stdout
-    assert (tmp_path / "data" / config.LEDGER_FILE).exists()
+    assert (folder / "data" / config.LEDGER_FILE).exists()
+    return done.stdout
+
+
+def test_the_examples_run_one_after_another_without_an_account(tmp_path):
+    assert len(EXAMPLE.findall(GUIDE)) >= 9
+    assert "accepted" in run_examples(GUIDE, tmp_path)
     assert (tmp_path / "jobs.csv").exists()
+
+
+def test_the_example_in_the_readme_runs_without_an_account(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Jobs that are not lost\n")[2].partition("\n## ")[0]
+    assert "fake_belem" in run_examples(section, tmp_path)
 
 
 @pytest.mark.parametrize("line", commands())
