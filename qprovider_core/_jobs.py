@@ -16,6 +16,7 @@ from qprovider_core._job import Job, make_job, newer
 from qprovider_core._job_query import AskedJobs, checked_limit
 from qprovider_core._kept import Kept
 from qprovider_core._lists import JobList, QueryError
+from qprovider_core._whose import account_of
 from qprovider_core.errors import (
     InvalidInputError,
     PluginError,
@@ -24,7 +25,6 @@ from qprovider_core.errors import (
     UnknownJobError,
     failure_text,
 )
-from qprovider_core.fleet import fleet
 from qprovider_core.records import JobInfo, JobQuery, JobRecord, JobRef, JobState
 
 
@@ -57,14 +57,8 @@ def job(
 
 def job_of(record: JobRecord) -> Job:
     """The handle of a record. Where its plugin or account is gone, it tells what the ledger has."""
-    try:
-        party = fleet().party(record.provider, record.account)
-        if party.accounts:
-            return make_job(party.accounts[0], record.info)
-        why = "; ".join(map(str, party.errors)) or None
-    except QProviderError as exc:
-        why = failure_text(exc)
-    return make_job(absent_account(record.provider, record.account, why), record.info)
+    account, why = account_of(record)
+    return make_job(account or absent_account(record.provider, record.account, why), record.info)
 
 
 def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> Job:

@@ -176,9 +176,16 @@ class IBMJob(Job):
         return _wire.steps(self.metrics())
 
     def properties(self, refresh: bool = False) -> BackendProperties | None:
-        """The backend's calibration when it ran; None where there is none, or while it has not begun."""
-        steps = self.time_per_step()
-        return None if "RUNNING" not in steps else self.backend().properties(at=steps["RUNNING"])
+        """The backend's calibration when it ran; None where there is none, or while it has not begun. Where the service
+        cannot be asked, or has retired the device, the one that was at hand when the job was sent."""
+        try:
+            steps = self.time_per_step()
+            return None if "RUNNING" not in steps else self.backend().properties(at=steps["RUNNING"])
+        except QProviderError:
+            kept = self._kept.calibration(self.info)
+            if kept is None:
+                raise
+            return kept
 
     def usage(self) -> JobUsage | None:
         """Quantum time used; `quantum_s` is None until the bill is final, some time after the job's end."""
