@@ -15,7 +15,7 @@ from qprovider_core._key_tag import TELLING
 from qprovider_core._provider import Provider
 from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount
-from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError
+from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, TransportError
 from qprovider_core.records import (
     AccountInfo,
     BackendConfiguration,
@@ -114,7 +114,11 @@ class Account:
             QProviderError: Whatever went wrong, see `Provider.call`.
         """
         self._vendor.require(hook)
-        connection = self._connect(deadline)
+        try:
+            connection = self._connect(deadline)
+        except TransportError as exc:
+            exc.arrived = False  # of what is asked here nothing was sent yet
+            raise
         arguments = {**_NOT_GIVEN.get(hook, {}), **arguments}
         answer = self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
         if hook == "qprovider_delete_job" and answer:
@@ -132,7 +136,7 @@ class Account:
         """Call a hook and wait for its answer, `timeout` seconds at most; then the call is abandoned.
 
         Args:
-            late: Told of the call when it is abandoned while it still runs, by the deadline or by Ctrl-C.
+            late: Told of the call when it is abandoned, by the deadline or by Ctrl-C: its answer is still to come.
         Raises:
             DeadlineError: No answer in time.
         """
@@ -156,9 +160,11 @@ class Account:
         future = in_background(work, f"{self.label}-{hook}")
         try:
             return self._await(future, deadline, limit, hook)
-        finally:
-            if late is not None and not future.done():
+        except BaseException:
+            # It still runs; or it has been answered in the moment in which we gave it up.
+            if late is not None and not (future.done() and future.exception() is not None):
                 late(future)
+            raise
 
     def connection(self, timeout: float | None = None) -> Any:
         """What the vendor's plugin opened the account with, for the vendor's own handles to use in this process.
@@ -204,7 +210,7 @@ class Account:
             except TimeoutError:
                 if opening.done():
                     raise
-                raise DeadlineError(f"{self.label}: the account is still being opened.") from None
+                raise DeadlineError(f"{self.label}: the account is still being opened.", arrived=False) from None
         try:
             self._vendor.require("qprovider_open_account")
             connection = self._vendor.call(

@@ -20,18 +20,19 @@ from qprovider_core.errors import (
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
-    QProviderError,
     ResultError,
-    SubmitUnknownError,
     TransportError,
     failure_text,
 )
 from qprovider_core.records import Deadline, JobInfo, JobRequest, JobResult, JobState, SamplePub
+from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
 
 __all__ = ["Job", "Standing", "make_job", "newer"]
+
+_log = get_logger("qprovider.jobs")
 
 _FETCH_TIMEOUT_S = 900.0  # for a result, where the user sets no limit
 _SHORTEST_S = 0.001  # a wait that may find its answer there already
@@ -108,7 +109,7 @@ class Job(JobFacts):
         if record is None:
             return None
         if not self.info.state.final and (told := self._kept.record(self.info)) is not None:
-            self.info = newer(self.info, told.info)
+            self.take(told.info)
         return self._made_result(record, self._sample_pubs())
 
     def _late(self, timeout: float | None) -> JobTimeoutError:
@@ -180,29 +181,15 @@ class Job(JobFacts):
 
     def cancel(self) -> bool:
         """Ask for the job to be cancelled. False: too late, it had ended."""
-        if self.info.state is JobState.SUBMIT_UNKNOWN:
-            self._find_or_fail("cancelled")
+        self._find_or_fail("cancelled")
         if self.info.state.final:
             return False
         done = bool(self._account.ask("qprovider_cancel_job", job=self.ref))
-        self.refresh()
-        return done
-
-    def _find_or_fail(self, done: str) -> None:
-        """Look for a job of which it is not known whether it arrived, before something is done with it."""
-        cause: QProviderError | None = None
         try:
             self.refresh()
-        except (SubmitUnknownError, TransportError) as exc:
-            cause = exc
-        if self.info.state is JobState.SUBMIT_UNKNOWN:
-            raise SubmitUnknownError(
-                f"Job {self.info.id} cannot be {done}: whether it arrived is not known.",
-                key=self._kept.key or "",
-                job_id=self.info.id,
-                why=None if cause is None else failure_text(cause),
-                hint="Try again in a while: job.result() and `qprovider jobs reconcile` look for it.",
-            ) from cause
+        except TransportError as exc:  # the vendor has answered what was asked of it
+            _log.info("how job %s stands after it was cancelled is not known: %s", self.info.id, failure_text(exc))
+        return done
 
     def rerun(self) -> Job:
         """Run the same circuits again, with the same shots, options and tags, as a new job.
@@ -216,6 +203,7 @@ class Job(JobFacts):
 
     def delete(self) -> None:
         """Delete it at its vendor, for good, and in the ledger."""
+        self._find_or_fail("deleted")
         self._account.ask("qprovider_delete_job", job=self.ref)
 
     def __copy__(self) -> Self:

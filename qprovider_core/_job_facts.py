@@ -11,7 +11,7 @@ import attrs
 from qprovider_core._checks import checked_name, checked_tags
 from qprovider_core._key_tag import has_room, key_tag
 from qprovider_core._tracked_job import TrackedJob
-from qprovider_core.errors import InvalidInputError, UnknownJobError
+from qprovider_core.errors import InvalidInputError, QProviderError, UnknownJobError
 from qprovider_core.records import BackendProperties, JobDetails, JobRecord, JobUsage, QueueInfo
 
 
@@ -84,6 +84,7 @@ class JobFacts(TrackedJob):
         if tags is None:  # not given, elsewhere; here it would take all of them away
             raise InvalidInputError("Tags are a list of texts, not None.", hint="Give [] to take them all away.")
         checked = checked_tags(tags, self._account.spec)
+        self._find_or_fail("tagged")
         key = self.info.key or self._kept.key
         sent = (key_tag(key), *checked) if key and has_room(self._account.spec) else checked
         try:
@@ -111,12 +112,16 @@ class JobFacts(TrackedJob):
         return {step: moment for step, moment in steps.items() if moment is not None}
 
     def properties(self) -> BackendProperties | None:
-        """The calibration that held when it ran, from the ledger where that has it; None where there is none."""
-        kept = self._kept.calibration(self.info)
-        if kept is not None:
+        """The calibration that held when it ran; None where there is none. Where its vendor cannot be asked any more,
+        the one that was at hand when it was sent."""
+        try:
+            info = self._glance()
+            return self.backend().properties(at=info.started_at or info.created_at)
+        except QProviderError:
+            kept = self._kept.calibration(self.info)
+            if kept is None:
+                raise
             return kept
-        info = self._glance()
-        return self.backend().properties(at=info.started_at or info.created_at)
 
     def circuits(self) -> list[Any] | None:
         """Its circuits; None when the vendor does not give them back."""

@@ -64,10 +64,11 @@ def _in_ledger(ledger: Ledger, job_id: str, provider: Any, account: Any) -> list
             found += [] if (kept := ledger.find(one)) is None else [kept]
             found += ledger.with_id(one)
         found = list({one.key: one for one in found}.values())
-    return [one for one in found if _fits(one.provider, provider) and _fits(one.account, account)]
+    return [one for one in found if fits(one.provider, provider) and fits(one.account, account)]
 
 
-def _fits(name: str, wanted: Any) -> bool:
+def fits(name: str, wanted: Any) -> bool:
+    """Whether a name is one of those that are wanted: names, patterns, or None for all."""
     return wanted is None or any(wildcard(one)(name) if is_pattern(one) else one == name for one in _names(wanted))
 
 

@@ -46,13 +46,20 @@ class Kept:
         if ledger is None:
             return None
         record = ledger.find(self.key, events=events) if self.key else None
+        if record is not None and not self._is_ours(record, info):
+            record = None  # a vendor's tags can be copied, and the key with them
+            self._known = False
         if record is None and not self._known:
             self._known = True
             listed = ledger.with_id(info.id, self._account.provider)
             record = listed[0] if listed else None
             if record is not None:
                 self.key = record.key
+                record = ledger.find(record.key, events=True) if events else record
         return record
+
+    def _is_ours(self, record: JobRecord, info: JobInfo) -> bool:
+        return record.provider == self._account.provider and (record.job_id in (None, info.id) or info.id == record.key)
 
     def told(self, before: JobInfo, info: JobInfo) -> None:
         """Note what has changed, of a job that the ledger has."""
@@ -162,7 +169,7 @@ class Kept:
         try:
             return work()
         except LedgerError as exc:
-            _warn(exc)
+            say_once(exc)
             return None
 
 
@@ -174,15 +181,21 @@ def forget_job(provider: str, job: JobRef) -> None:
             assert ledger is not None
             ledger.delete(record.key)
     except LedgerError as exc:
-        _warn(exc)
+        say_once(exc)
 
 
-_told: set[str] = set()
+_said: set[str] = set()
 
 
-def _warn(exc: LedgerError) -> None:
-    """Say once what is wrong with the ledger: a wait would say it at every look."""
+def say_once(exc: LedgerError, *, quiet: bool = False) -> str:
+    """Say what is wrong with the ledger, but once: a wait would say it at every look. Returns it.
+
+    Args:
+        quiet: The caller says it.
+    """
     text = failure_text(exc)
-    if text not in _told:
-        _told.add(text)
-        _log.warning("jobs go on, but the ledger does not keep up: %s %s", text, exc.hint or "")
+    if text not in _said:
+        _said.add(text)
+        if not quiet:
+            _log.warning("jobs go on, but the ledger does not keep up: %s %s", text, exc.hint or "")
+    return text

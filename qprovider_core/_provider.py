@@ -272,6 +272,7 @@ class Provider:
             plugin=by,
             hook=hook,
             hint="This is a fault of the plugin: report it to its authors.",
+            answered=not _is_a_refusal(exc),
         )
 
     def _checked(self, hook: str, answer: Any) -> Any:
@@ -296,28 +297,49 @@ def describe(exc: BaseException | None) -> str:
     return f"{type(exc).__name__}: {text}".rstrip(".") if text else type(exc).__name__
 
 
-# Names of the errors by which the common HTTP clients say that a connection broke or timed out; we import none of them.
+# Names of the errors by which the common clients say that a connection broke or timed out; we import none of them.
 _BROKEN = frozenset(
     {
         "APIConnectionError", "ChunkedEncodingError", "ClientConnectionError", "ConnectError", "ConnectTimeout",
-        "ConnectionError", "GatewayTimeout", "HTTPTimeoutError", "IncompleteRead", "NetworkError", "PoolTimeout",
-        "ProtocolError", "ReadError", "ReadTimeout", "RemoteDisconnected", "RemoteProtocolError",
-        "ServerDisconnectedError",
-        "ServiceUnavailable", "Timeout", "TimeoutException", "TransportError", "WriteError", "WriteTimeout",
+        "ConnectionError", "GatewayTimeout", "HTTPClientError", "HTTPException", "HTTPTimeoutError", "IncompleteRead",
+        "NetworkError", "PoolTimeout", "ProtocolError", "ReadError", "ReadTimeout", "RemoteDisconnected",
+        "RemoteProtocolError", "SSLError", "ServerDisconnectedError", "ServiceRequestError", "ServiceResponseError",
+        "ServiceUnavailable", "Timeout", "TimeoutException", "TransportError", "URLError", "WriteError",
+        "WriteTimeout", "gaierror",
     }
 )  # fmt: skip
 
 
 def _is_of_the_network(exc: BaseException) -> bool:
     """Whether a vendor's error says that it could not be reached, whatever client its plugin uses."""
-    if isinstance(exc, ConnectionError | TimeoutError) or _BROKEN & {kind.__name__ for kind in type(exc).__mro__}:
+    status = _http_status(exc)
+    if status is not None:
+        return status >= 500
+    return isinstance(exc, ConnectionError | TimeoutError) or bool(
+        _BROKEN & {kind.__name__ for kind in type(exc).__mro__}
+    )
+
+
+def _http_status(exc: BaseException) -> int | None:
+    """The HTTP status of a refusal, as the common clients carry it; None where the error has none."""
+    response = getattr(exc, "response", None)
+    if isinstance(response, Mapping):  # of botocore
+        response = response.get("ResponseMetadata")
+    for holder in (response, exc):
+        for name in ("status_code", "status", "code", "HTTPStatusCode"):
+            status = holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+            if isinstance(status, int) and 400 <= status < 600:
+                return int(status)
+    return None
+
+
+def _is_a_refusal(exc: BaseException) -> bool:
+    """Whether a vendor's error says that it does not do what was asked; another one may come after it was done."""
+    if _http_status(exc) is not None or isinstance(exc, ImportError | NotImplementedError):
         return True
-    for holder in (getattr(exc, "response", None), exc):
-        for name in ("status_code", "status", "code"):
-            status = getattr(holder, name, None)
-            if type(status) is int and 500 <= status < 600:
-                return True
-    return False
+    return isinstance(exc, ValueError) and not (
+        isinstance(exc, UnicodeError) or type(exc).__name__ in ("JSONDecodeError", "RequestsJSONDecodeError")
+    )
 
 
 def _leaks(exc: BaseException | None) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
 from qprovider_core import config
-from qprovider_core._job_search import _fits
-from qprovider_core._lanes import query_error
+from qprovider_core._concurrency import in_background
+from qprovider_core._job_search import fits
 from qprovider_core._lists import QueryError
-from qprovider_core._submission import look, settle
-from qprovider_core.errors import QProviderError, UnknownNameError
-from qprovider_core.fleet import fleet
+from qprovider_core._looking import look
+from qprovider_core._settling import settle
+from qprovider_core._whose import other_accounts, own_account
+from qprovider_core.errors import QProviderError, TransportError, UnknownJobError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import Deadline, JobRecord
+from qprovider_core.records import Deadline, JobRecord, JobState
 from qprovider_core.records._base import Record, as_tuple
 from qprovider_core.secret import get_logger
 
@@ -27,6 +28,7 @@ _log = get_logger("qprovider.jobs")
 _TIMEOUT_S = 600.0
 _TOO_OLD_S = 7 * 86400.0  # what was to run a week ago is not sent unasked: it may have been run anew meanwhile
 _PAUSE_S = 0.5
+_GRACE_S = 5.0  # after the deadline, for what is just being asked
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -64,87 +66,130 @@ def reconcile(
     Args:
         provider, account: Just theirs; names, patterns, or several. key: Just this job.
         resend: Whether to send again what did not arrive; else it is marked as failed. What is older than a week is
-            never sent again.
+            never sent again, nor what was given up when it was submitted (by Ctrl-C, or as its plugin failed).
         timeout: Seconds for all; 600 by default. It is longer than other calls' for the settle time is waited for.
     Raises:
         LedgerError: The ledger cannot be read.
+        UnknownJobError: The ledger has no job of that key.
     """
     ledger = ledger_in_use()
     if ledger is None:
         return Reconciled()
     deadline = Deadline.after(config.timeout_s(timeout) if timeout is not None else _TIMEOUT_S)
-    left = [
-        record
-        for record in ledger.unsettled()
-        if _fits(record.provider, provider) and _fits(record.account, account) and key in (None, record.key)
-    ]
+    if key is not None and ledger.find(key) is None:
+        raise UnknownJobError(key, ledger.ids(), what=f"The ledger has no job of the key {key!r}.")
+    by_place: dict[tuple[str, str], list[JobRecord]] = {}
+    for record in ledger.unsettled():
+        wanted = fits(record.provider, provider) and fits(record.account, account) and key in (None, record.key)
+        if wanted and not record.process_bound:  # what runs in another process is that process's
+            by_place.setdefault((record.provider, record.account), []).append(record)
+    places = [_Place(ledger, records, resend, deadline) for records in by_place.values()]
+    asked = [in_background(place.run, f"{place.provider}-reconcile") for place in places]
+    for place, answer in zip(places, asked, strict=True):
+        try:
+            answer.result(timeout=deadline.remaining_s() + _GRACE_S)
+        except TimeoutError:
+            place.say("no answer in time", error="DeadlineError")
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  the others have been settled
+            place.say(failure_text(exc), error=type(exc).__name__)
     told: dict[str, list[JobRecord]] = {"found": [], "sent_again": [], "absent": [], "unknown": []}
-    errors: list[QueryError] = []
-    opened: dict[tuple[str, str], Account | QueryError] = {}
-    while left:
-        waiting = []
-        for record in left:
-            place = (record.provider, record.account)
-            if place not in opened:
-                opened[place] = _opened(*place)
-            one = opened[place]
-            if isinstance(one, QueryError):
-                told["unknown"].append(record)
-                continue
-            fate, problem = _settled(ledger, record, one, resend, deadline)
-            if problem is not None and str(problem) not in map(str, errors):
-                errors.append(problem)
-            if fate is None:
-                waiting.append(record)
-            else:
-                told[fate].append(ledger.find(record.key) or record)
-        left = waiting
-        if left and deadline.remaining_s() <= 0:
-            told["unknown"] += left
-            break
-        if left:
-            time.sleep(min(_PAUSE_S, deadline.remaining_s()))
-    errors += [one for one in opened.values() if isinstance(one, QueryError)]
-    return Reconciled(**told, errors=errors)
+    for place in places:
+        for record in place.records:
+            told[place.fates.get(record.key, "unknown")].append(ledger.find(record.key) or record)
+    return Reconciled(**told, errors=[error for place in places for error in place.errors])
 
 
-def _opened(provider: str, account: str) -> Account | QueryError:
-    try:
-        return fleet().party(provider, account).accounts[0]
-    except (QProviderError, IndexError) as exc:
-        hint = "Its plugin is not installed." if isinstance(exc, UnknownNameError) else None
-        told = query_error(provider, account, exc)
-        return attrs.evolve(told, hint=told.hint or hint)
+class _Place:
+    """The submissions to one account.
+
+    Attributes:
+        fates: Key to what became of it; what is missing is still not known.
+        errors: What went wrong.
+    """
+
+    def __init__(self, ledger: Ledger, records: Sequence[JobRecord], resend: bool, deadline: Deadline) -> None:
+        self.provider, self.account = records[0].provider, records[0].account
+        self.records = records
+        self.fates: dict[str, str] = {}
+        self.errors: list[QueryError] = []
+        self._ledger = ledger
+        self._resend = resend
+        self._deadline = deadline
+
+    def run(self) -> None:
+        """Ask for each, again and again until its settle time is over."""
+        account, why = own_account(self.records[0])
+        if account is None:
+            self._asked_elsewhere()
+            if len(self.fates) < len(self.records):
+                why = why or "it is not there any more"
+                self.say(why, "Add the account again, or install its plugin.", error="UnknownAccountError")
+            return
+        left = list(self.records)
+        while True:
+            left = [record for record in left if not self._settled(account, record)]
+            if not left or self._deadline.remaining_s() <= 0:
+                return
+            time.sleep(min(_PAUSE_S, self._deadline.remaining_s()))
+
+    def _asked_elsewhere(self) -> None:
+        """Another account may see the jobs; that it does not says nothing."""
+        for account in other_accounts(self.records[0]):
+            for record in self.records:
+                if record.key not in self.fates and _adopted(self._ledger, record, account, self._timeout()):
+                    self.fates[record.key] = "found"
+
+    def _timeout(self) -> float:
+        return max(0.001, min(self._deadline.remaining_s(), config.timeout_s()))
+
+    def _settled(self, account: Account, record: JobRecord) -> bool:
+        """Ask for one; whether that is done with."""
+        sent_at = record.sent_at or record.written_at
+        assert sent_at is not None  # it was written down
+        old = time.time() - sent_at.timestamp() > _TOO_OLD_S
+        try:
+            info = settle(
+                account,
+                record.key,
+                since=sent_at.timestamp(),
+                load=lambda: self._ledger.request(record.key),
+                ledger=self._ledger,
+                resend=self._resend and not old,
+                timeout=self._timeout(),
+            )
+        except QProviderError as exc:
+            now = self._ledger.find(record.key)
+            if now is not None and now.info.state.final:
+                self.fates[record.key] = "absent"
+                return True
+            self.say(failure_text(exc), exc.hint, error=type(exc).__name__)
+            # A line that broke may be mended until the end; what else it is will not change.
+            return not isinstance(exc, TransportError)
+        if info is None:
+            return False
+        if info.state is not JobState.SUBMIT_UNKNOWN:
+            now = self._ledger.find(record.key)
+            none = now is not None and now.job_id is None
+            again = now is not None and now.attempts != record.attempts
+            self.fates[record.key] = "absent" if none else "sent_again" if again else "found"
+        return True
+
+    def say(self, reason: str, hint: str | None = None, *, error: str) -> None:
+        """Add a row of what went wrong, once."""
+        if reason not in [one.reason for one in self.errors]:
+            self.errors.append(
+                QueryError(provider=self.provider, account=self.account, reason=reason, hint=hint, error=error)
+            )
 
 
-def _settled(
-    ledger: Ledger, record: JobRecord, account: Account, resend: bool, deadline: Deadline
-) -> tuple[str | None, QueryError | None]:
-    """What became of one; None: its settle time is to be waited for."""
-    sent_at = record.sent_at or record.written_at
-    assert sent_at is not None  # it was written down
-    old = time.time() - sent_at.timestamp() > _TOO_OLD_S
-    before = record.attempts
-    try:
-        info = settle(
-            account,
-            record.key,
-            sent_at=int(sent_at.timestamp() * 1e6),
-            load=lambda: ledger.request(record.key),
-            ledger=ledger,
-            resend=resend and not old,
-            timeout=max(0.001, min(deadline.remaining_s(), config.timeout_s())),
-        )
-    except QProviderError as exc:
-        now = ledger.find(record.key)
-        fate = "absent" if now is not None and now.info.state.final else "unknown"
-        return fate, query_error(record.provider, record.account, exc)
-    if info is None:
-        return None, None
-    if info.id == record.key:
-        return "unknown", None
-    now = ledger.find(record.key)
-    return ("found" if now is None or now.attempts == before else "sent_again"), None
+def _adopted(ledger: Ledger, record: JobRecord, account: Account, timeout: float | None = None) -> bool:
+    """Whether the vendor has the submission; then the ledger knows."""
+    told = look(account, record.key, timeout)
+    if told.job is None:
+        return False
+    ledger.accepted(record.key, told.job)
+    _log.info("job %s had arrived at %s: it is %s", record.key, account.label, told.job.id)
+    return True
 
 
 def look_back(accounts: Iterable[Account]) -> None:
@@ -156,7 +201,5 @@ def look_back(accounts: Iterable[Account]) -> None:
         account = places.get((record.provider, record.account))
         if account is None:
             continue
-        told, _ = look(account, record.key)
-        if ledger is not None and told.job is not None:
-            ledger.accepted(record.key, told.job)
-            _log.info("job %s had arrived at %s: it is %s", record.key, account.label, told.job.id)
+        assert ledger is not None  # else there were no records
+        _adopted(ledger, record, account)

@@ -6,7 +6,9 @@ What a failure means for a submission:
   requests is waited for;
 - it may have arrived (no answer in time, a connection that broke, 5xx, an answer that cannot be read): the vendor is
   asked for the job's key. FOUND: that job is ours. ABSENT, once the vendor's settle time is over: sent again. Anything
-  else: the job stays `SUBMIT_UNKNOWN` until `settle` (by `reconcile` or a wait) knows more. It is never sent blindly.
+  else: the job stays `SUBMIT_UNKNOWN` until `settle` (by `reconcile` or a wait) knows more. It is never sent blindly;
+- a plugin that fails in the middle, and Ctrl-C, are raised: the caller takes the job for failed, and may run it anew.
+  So it is looked for later, and never sent again.
 """
 
 from __future__ import annotations
@@ -20,29 +22,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from qprovider_core import config
-from qprovider_core._key_tag import has_room, key_tag, tagged
-from qprovider_core.errors import (
-    LedgerError,
-    PluginError,
-    QProviderError,
-    ResponseError,
-    SubmitUnknownError,
-    TransportError,
-    UnsupportedError,
-    VetoError,
-    failure_text,
-)
+from qprovider_core._kept import say_once
+from qprovider_core._key_tag import tagged
+from qprovider_core._looking import Look, can_look, did_not_arrive, look
+from qprovider_core.errors import LedgerError, PluginError, QProviderError, TransportError, VetoError, failure_text
 from qprovider_core.ledger import Ledger
-from qprovider_core.records import (
-    BackendInfo,
-    Deadline,
-    JobInfo,
-    JobQuery,
-    JobRequest,
-    JobState,
-    Submission,
-    SubmissionOutcome,
-)
+from qprovider_core.records import BackendInfo, Deadline, JobInfo, JobRecord, JobRequest, JobState, SubmissionOutcome
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -51,9 +36,13 @@ if TYPE_CHECKING:
 _log = get_logger("qprovider.jobs")
 
 SUBMIT_TIMEOUT_S = 900.0
+GIVEN_UP = "given up"  # the step in a job's timeline after which it is not sent again by itself
 _SENDS = 4  # of one submission, before what fails is raised
 _LONGEST_LIMIT_S = 90.0  # that a limit of requests is waited for
 _LOOKS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # between two looks for a key; the last one again and again
+_INTERRUPTED = "It was interrupted while it was sent."
+
+under_way: set[str] = set()  # keys of calls that were abandoned, and may still bring a job about
 
 
 @attrs.frozen(kw_only=True)
@@ -74,11 +63,6 @@ class Sent:
     @property
     def key(self) -> str:
         return self.request.key
-
-    def settled(self) -> float:
-        """Seconds until the vendor's saying that it has no such job can be believed; 0 or less: it can."""
-        settle = config.settle_time_s(self.account.spec.settle_time_s)
-        return self.sent_at / 1e6 + settle - time.time()
 
 
 def submit(
@@ -102,17 +86,17 @@ def submit(
         The vendor's; or one in the state SUBMIT_UNKNOWN, with the key for its id.
     Raises:
         LedgerError: It could not be written down; nothing was sent.
-        QProviderError: It did certainly not arrive.
+        QProviderError: It did certainly not arrive; or its plugin is at fault, and the ledger tells what is known.
     """
     sent = _written(account, request, ledger, backend, rerun_of)
     try:
         if in_thread:
             account.open()
-    except QProviderError as exc:
-        failure = exc
+    except BaseException as exc:
+        failure = exc if isinstance(exc, QProviderError) else QProviderError("It was interrupted before it was sent.")
         note(sent, lambda kept: kept.failed(request.key, failure))
         raise
-    return _Dispatch(sent, wait_for_limits, in_thread).run()
+    return Dispatch(sent, wait_for_limits, in_thread).run()
 
 
 def _written(
@@ -134,31 +118,64 @@ def _written(
     return Sent(account=account, request=request, ledger=ledger, sent_at=sent_at)
 
 
-class _Dispatch:
+class Dispatch:
     """One submission on its way."""
 
     def __init__(self, sent: Sent, wait_for_limits: bool = True, in_thread: bool = True) -> None:
         self._sent = sent
         self._wait_for_limits = wait_for_limits
         self._in_thread = in_thread
-        self._abandoned = False
+        self._out = False  # whether it may have arrived
+        self._call: Future[Any] | None = None  # one that was abandoned
+        self._answer: JobInfo | None = None  # that came after all
 
     def run(self) -> JobInfo:
         """Send it until it is known what became of it, or until nobody can tell."""
-        for sends in range(1, _SENDS + 1):
-            try:
-                return self._accepted(self._send())
-            except QProviderError as exc:
-                told = self._after(exc, last=sends == _SENDS)
-            except BaseException:  # Ctrl-C while the vendor was being asked
-                note(self._sent, lambda kept: kept.not_known(self._sent.key, "It was interrupted while it was sent."))
-                raise
-            if told is not None:
-                return told
-            again = self._claimed()
-            if again is not None:
-                return again
+        try:
+            for sends in range(1, _SENDS + 1):
+                told = self._once(last=sends == _SENDS)
+                if told is not None:
+                    return told
+                if not self.claimed():
+                    return self._as_left()
+        except QProviderError:
+            raise  # noted where it was raised
+        except BaseException:  # Ctrl-C
+            if self._out:
+                self._given_up(_INTERRUPTED)
+            else:
+                self._failed(QProviderError("It was interrupted before it was sent again."))
+            raise
         raise AssertionError("the last failure is raised or told")
+
+    def claimed(self) -> bool:
+        """Note that it is sent again; False: another process or thread was quicker.
+
+        Raises:
+            LedgerError: It cannot be noted; nothing was sent.
+        """
+        kept = self._sent.ledger
+        at = int(time.time() * 1e6) if kept is None else kept.sending(self._sent.key, self._sent.sent_at)
+        if at is None:
+            return False
+        self._sent = attrs.evolve(self._sent, sent_at=at)
+        return True
+
+    def _as_left(self) -> JobInfo:
+        """The job as another process or thread left it."""
+        assert self._sent.ledger is not None  # without one nobody else has it
+        return as_settled(self._sent.ledger.find(self._sent.key)) or self._unknown("Another process sends it.")
+
+    # -- one attempt --------------------------------------------------------------------------------------
+
+    def _once(self, *, last: bool) -> JobInfo | None:
+        """Send it; the job, found or unknown; None: it is to be sent again."""
+        self._out = True
+        try:
+            info = self._send()
+        except QProviderError as exc:
+            return self._after(exc, last=last)
+        return self._accepted(info)
 
     def _send(self) -> JobInfo:
         account = self._sent.account
@@ -167,7 +184,7 @@ class _Dispatch:
             info = account.ask("qprovider_submit_job", request=request, timeout=SUBMIT_TIMEOUT_S, late=self._late)
         else:
             info = account.call("qprovider_submit_job", request=request, deadline=Deadline.after(SUBMIT_TIMEOUT_S))
-        if info is None or not info.id:
+        if not _is_a_job(info):
             raise PluginError(
                 f"The plugin of {account.label} gave no job for what was submitted.",
                 plugin=account.provider,
@@ -175,223 +192,164 @@ class _Dispatch:
                 hint="This is a fault of the plugin: report it to its authors.",
                 answered=True,
             )
-        filled = {
-            "instance": info.instance or request.backend.instance,
-            "backend": info.backend or request.backend.name,
-            "tags": info.tags or self._sent.request.tags,
-            "key": self._sent.key,
-        }
-        job: JobInfo = attrs.evolve(info, **filled)
-        return job
+        return self._filled(info)
+
+    def _filled(self, info: JobInfo) -> JobInfo:
+        request = self._sent.request
+        filled: JobInfo = attrs.evolve(
+            info,
+            instance=info.instance or request.backend.instance,
+            backend=info.backend or request.backend.name,
+            tags=info.tags or request.tags,
+            key=self._sent.key,
+        )
+        return filled
 
     def _accepted(self, info: JobInfo) -> JobInfo:
-        note(self._sent, lambda kept: kept.accepted(self._sent.key, info))
+        kept, key = self._sent.ledger, self._sent.key
+        if kept is None:
+            return info
+        try:
+            kept.accepted(key, info)
+        except LedgerError as exc:
+            _log.warning(
+                "job %s was taken by %s and goes on, but its id could not be noted: %s",
+                info.id,
+                self._sent.account.label,
+                say_once(exc, quiet=True),
+            )
+        except BaseException:  # Ctrl-C shall not cost the id
+            note(self._sent, lambda kept: kept.accepted(key, info))
+            raise
         return info
 
-    def _late(self, future: Future[Any]) -> None:
+    def _late(self, call: Future[Any]) -> None:
         """The call goes on without us: what it comes to is noted all the same."""
-        self._abandoned = True
+        key = self._sent.key
+        self._call = call
+        under_way.add(key)
 
-        def done(future: Future[Any]) -> None:
-            if future.exception() is None and isinstance(info := future.result(), JobInfo) and info.id:
-                note(self._sent, lambda kept: kept.accepted(self._sent.key, info))
+        def done(call: Future[Any]) -> None:
+            exc = call.exception()
+            info = call.result() if exc is None else None
+            if info is not None and _is_a_job(info):
+                self._answer = self._filled(info)
+                self._accepted(self._answer)
+            else:
+                self._noted_unknown("The call that sent it brought no job about, late.")
+            under_way.discard(key)
 
-        future.add_done_callback(done)
+        call.add_done_callback(done)
+
+    # -- what a failure comes to --------------------------------------------------------------------------
 
     def _after(self, exc: QProviderError, *, last: bool) -> JobInfo | None:
-        """What a failure comes to: the job, found or unknown; None: it is to be sent again."""
         if did_not_arrive(exc):
-            pause = getattr(exc, "retry_after_s", None)
-            if last or not self._wait_for_limits or pause is None or pause > _LONGEST_LIMIT_S:
-                raise self._failed(exc, "vetoed" if isinstance(exc, VetoError) else "failed")
-            _log.info("%s; it is sent again in %g s", exc.what, pause)
-            note(self._sent, lambda kept: kept.note_event(self._sent.key, "failed", failure_text(exc)))
-            time.sleep(pause)
+            self._out = False
+            self._wait_or_raise(exc, last)
             return None
-        note(self._sent, lambda kept: kept.not_known(self._sent.key, failure_text(exc)))
+        failed_at = time.monotonic()
+        self._noted_unknown(failure_text(exc))
         _log.info("%s; whether job %s arrived is looked up", exc.what, self._sent.key)
-        told, why = self._looked_up()
-        if told.outcome is SubmissionOutcome.FOUND and told.job is not None:
-            return self._accepted(told.job)
-        if told.outcome is SubmissionOutcome.ABSENT and not self._abandoned:
+        of_plugin = isinstance(exc, PluginError)  # who runs circuits is not to wait for its fault
+        told, believed = self._looked_up(failed_at, once=of_plugin)
+        if self._answer is not None:
+            return self._answer
+        if told.job is not None:
+            return self._accepted(self._filled(told.job))
+        if told.outcome is SubmissionOutcome.ABSENT and believed and not self._is_under_way():
             if last or not isinstance(exc, TransportError):
                 raise self._failed(exc)
+            self._out = False
             return None
-        if isinstance(exc, PluginError):
+        if of_plugin:
+            self._given_up(failure_text(exc))
             raise exc  # its author is to see it; the ledger says that nobody knows
-        return unknown(self._sent, f"{exc.what} {why}".strip())
+        return self._unknown(f"{exc.what} {told.why}")
+
+    def _wait_or_raise(self, exc: QProviderError, last: bool) -> None:
+        """Wait for as long as the vendor asked for, where that is worth it."""
+        told = getattr(exc, "retry_after_s", None)
+        pause = float(told) if isinstance(told, int | float) and 0 <= told <= _LONGEST_LIMIT_S else None
+        if last or not self._wait_for_limits or pause is None:
+            raise self._failed(exc, "vetoed" if isinstance(exc, VetoError) else "failed")
+        _log.info("%s; it is sent again in %g s", exc.what, pause)
+        note(self._sent, lambda kept: kept.note_event(self._sent.key, "failed", failure_text(exc)))
+        time.sleep(pause)
+
+    def _looked_up(self, failed_at: float, *, once: bool) -> tuple[Look, bool]:
+        """What the vendor says of the key, asked until it can be believed; and whether that it has none can be."""
+        account = self._sent.account
+        settled_at = failed_at + config.settle_time_s(account.spec.settle_time_s)
+        pauses = iter(_LOOKS_S)
+        pause = next(pauses)
+        while True:
+            believed = time.monotonic() >= settled_at
+            told = look(account, self._sent.key, in_thread=self._in_thread)
+            if self._answer is not None or told.job is not None or believed or once or not can_look(account):
+                return told, believed
+            time.sleep(max(0.0, min(pause, settled_at - time.monotonic())) + 0.01)
+            pause = next(pauses, pause)
+
+    def _is_under_way(self) -> bool:
+        return self._call is not None and not self._call.done()
 
     def _failed(self, exc: QProviderError, what: str = "failed") -> QProviderError:
         note(self._sent, lambda kept: kept.failed(self._sent.key, exc, what))
         return exc
 
-    def _looked_up(self) -> tuple[Submission, str]:
-        """What the vendor says of the key, asked until it can be believed; and why it cannot."""
-        pauses = iter(_LOOKS_S)
-        pause = next(pauses)
-        while True:
-            believed = self._sent.settled() <= 0
-            told, why = look(self._sent.account, self._sent.key, in_thread=self._in_thread)
-            if told.outcome is SubmissionOutcome.FOUND or (told.outcome is SubmissionOutcome.ABSENT and believed):
-                return told, ""
-            left = self._sent.settled()
-            if believed or (told.outcome is SubmissionOutcome.UNKNOWN and not why):
-                return Submission(outcome=SubmissionOutcome.UNKNOWN), why or "The vendor cannot tell."
-            time.sleep(max(0.0, min(pause, left)) + 0.01)
-            pause = next(pauses, pause)
+    def _given_up(self, why: str) -> None:
+        """The caller is told that it failed: it is not to be sent again behind its back."""
+        note(self._sent, lambda kept: kept.note_event(self._sent.key, GIVEN_UP, why))
+        self._noted_unknown(why)
 
-    def _claimed(self) -> JobInfo | None:
-        """Note that it is sent again; the job as another process or thread left it, where that was quicker."""
-        kept = self._sent.ledger
-        if kept is None:
-            self._sent = attrs.evolve(self._sent, sent_at=int(time.time() * 1e6))
-            return None
-        at = kept.sending(self._sent.key, self._sent.sent_at)
-        if at is not None:
-            self._sent = attrs.evolve(self._sent, sent_at=at)
-            return None
-        record = kept.find(self._sent.key)
-        return record.info if record is not None else unknown(self._sent, "Another process sends it.")
+    def _noted_unknown(self, why: str) -> None:
+        # While its call is under way it is just being sent: nobody else shall begin to look for it.
+        if not self._is_under_way():
+            note(self._sent, lambda kept: kept.not_known(self._sent.key, why, sent=self._sent.sent_at))
 
-
-def did_not_arrive(exc: QProviderError) -> bool:
-    """Whether a failed submission certainly left no job behind."""
-    if isinstance(exc, TransportError):
-        return exc.arrived is False
-    if isinstance(exc, VetoError | UnsupportedError):
-        return True
-    if isinstance(exc, PluginError):
-        return not exc.answered
-    return not isinstance(exc, ResponseError)
-
-
-def look(account: Account, key: str, timeout: float | None = None, *, in_thread: bool = True) -> tuple[Submission, str]:
-    """What the vendor says of a key; and why it said nothing, where asking failed.
-
-    A vendor without `qprovider_find_submission` is asked for jobs with the key's tag: one that it lists is the job,
-    but none says nothing, for it may not keep tags at all.
-    """
-    unknown = Submission(outcome=SubmissionOutcome.UNKNOWN)
-
-    def ask(hook: str, **arguments: Any) -> Any:
-        if in_thread:
-            return account.ask(hook, timeout=timeout, **arguments)
-        return account.call(hook, deadline=Deadline.after(config.timeout_s(timeout)), **arguments)
-
-    try:
-        if account.supports("qprovider_find_submission"):
-            told = ask("qprovider_find_submission", key=key)
-            return told or unknown, ""
-        if account.supports("qprovider_list_jobs") and has_room(account.spec):
-            page = ask("qprovider_list_jobs", query=JobQuery(tags=(key_tag(key),), limit=5))
-            for info in page.jobs if page is not None else ():
-                if info.key == key:
-                    return Submission(outcome=SubmissionOutcome.FOUND, job=info), ""
-        return unknown, ""
-    except QProviderError as exc:
-        return unknown, f"The look-up failed, too: {failure_text(exc)}"
-
-
-def unknown(sent: Sent, why: str) -> JobInfo:
-    """The job of which nobody can tell whether it arrived."""
-    note(sent, lambda kept: kept.not_known(sent.key, why))
-    _log.warning(
-        "whether job %s arrived at %s is not known (%s); do not send it again: job.result() and `qprovider jobs "
-        "reconcile` look for it",
-        sent.key,
-        sent.account.label,
-        why,
-    )
-    request = sent.request
-    return JobInfo(
-        id=sent.key,
-        key=sent.key,
-        state=JobState.SUBMIT_UNKNOWN,
-        backend=request.backend.name,
-        instance=request.backend.instance,
-        created_at=datetime.fromtimestamp(sent.sent_at / 1e6, UTC),
-        error=why,
-        name=request.name,
-        tags=request.tags,
-        kind=request.kind,
-        session_id=request.session_id,
-    )
-
-
-def settle(
-    account: Account,
-    key: str,
-    *,
-    sent_at: int,
-    load: Callable[[], JobRequest | None],
-    ledger: Ledger | None,
-    resend: bool = True,
-    timeout: float | None = None,
-) -> JobInfo | None:
-    """Ask once what became of a submission; where it certainly did not arrive, send it again.
-
-    Args:
-        sent_at: When it was last sent, microseconds since 1970.
-        load: Gives the request, to send it again; None where it was not kept.
-    Returns:
-        The job; None: that is still not known.
-    Raises:
-        SubmitUnknownError: The vendor cannot tell; or the job did not arrive, and is not sent again.
-        QProviderError: It did not arrive, and failed when it was sent again.
-    """
-    if ledger is not None:
-        record = ledger.find(key)
-        if record is not None and record.job_id is not None:
-            return record.info  # another process, or a late answer, has settled it
-        if record is not None and record.sent_at is not None:
-            sent_at = int(record.sent_at.timestamp() * 1e6)
-    if not (account.supports("qprovider_find_submission") or account.supports("qprovider_list_jobs")):
-        raise SubmitUnknownError(
-            f"Whether job {key} arrived at {account.label} is not known, and the vendor cannot tell.",
-            key=key,
-            job_id=key,
-            hint="Look at the vendor's own list of jobs. If it is not there, run the circuits again: job.rerun().",
+    def _unknown(self, why: str) -> JobInfo:
+        """The job of which nobody can tell whether it arrived."""
+        self._noted_unknown(why)
+        key, request = self._sent.key, self._sent.request
+        _log.warning(
+            "whether job %s arrived at %s is not known (%s); do not send it again: job.result() and `qprovider jobs "
+            "reconcile` look for it",
+            key,
+            self._sent.account.label,
+            why,
         )
-    before = time.time()
-    told, why = look(account, key, timeout)
-    if told.outcome is SubmissionOutcome.FOUND and told.job is not None:
-        info = attrs.evolve(told.job, key=key)
-        if ledger is not None:
-            ledger.accepted(key, info)
-        return info
-    if why:
-        raise TransportError(f"Whether job {key} arrived at {account.label} is not known.", why=why)
-    if before < sent_at / 1e6 + config.settle_time_s(account.spec.settle_time_s):
+        return JobInfo(
+            id=key,
+            key=key,
+            state=JobState.SUBMIT_UNKNOWN,
+            backend=request.backend.name,
+            instance=request.backend.instance,
+            created_at=datetime.fromtimestamp(self._sent.sent_at / 1e6, UTC),
+            error=why,
+            name=request.name,
+            tags=request.tags,
+            kind=request.kind,
+            session_id=request.session_id,
+        )
+
+
+def _is_a_job(info: Any) -> bool:
+    return isinstance(info, JobInfo) and isinstance(info.id, str) and bool(info.id)
+
+
+def as_settled(record: JobRecord | None) -> JobInfo | None:
+    """What became of a submission, where the ledger knows: its job, or that there is certainly none."""
+    if record is None or (record.job_id is None and not record.info.state.final):
         return None
-    if told.outcome is not SubmissionOutcome.ABSENT:
-        raise SubmitUnknownError(
-            f"Whether job {key} arrived at {account.label} is not known, and the vendor cannot tell now.",
-            key=key,
-            job_id=key,
-            hint="Ask again later with `qprovider jobs reconcile`, or look at the vendor's own list of jobs.",
-        )
-    request = load() if resend else None
-    if request is None:
-        gone = SubmitUnknownError(
-            f"Job {key} did not arrive at {account.label}, and was not sent again"
-            f"{': its circuits were not kept' if resend else ''}.",
-            key=key,
-            job_id=key,
-            hint="Run the circuits again with backend.run(…)." if resend else f"Run it again: qprovider rerun {key}.",
-        )
-        if ledger is not None:
-            ledger.failed(key, gone)
-        raise gone
-    dispatch = _Dispatch(Sent(account=account, request=request, ledger=ledger, sent_at=sent_at))
-    quicker = dispatch._claimed()
-    return quicker if quicker is not None else dispatch.run()
+    return record.info
 
 
 def note(sent: Sent, write: Callable[[Ledger], Any]) -> None:
-    """Write something down of a job that has been sent: where that fails, the job goes on, and it is said."""
+    """Write something down of a job that has been sent: where that fails, the job goes on, and it is said once."""
     if sent.ledger is None:
         return
     try:
         write(sent.ledger)
     except LedgerError as exc:
-        _log.warning("job %s goes on, but it could not be noted: %s", sent.key, failure_text(exc))
+        say_once(exc)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,9 +12,17 @@ from qiskit.providers import JobStatus, JobV1
 
 from qprovider_core._account import Account
 from qprovider_core._kept import Kept
-from qprovider_core._submission import settle
-from qprovider_core.errors import InvalidInputError, ResultError, SubmitUnknownError, UnknownJobError
-from qprovider_core.records import JobInfo, JobRef, JobRequest, JobState
+from qprovider_core._settling import settle
+from qprovider_core.errors import (
+    InvalidInputError,
+    QProviderError,
+    ResultError,
+    SubmitUnknownError,
+    TransportError,
+    UnknownJobError,
+    failure_text,
+)
+from qprovider_core.records import JobInfo, JobRecord, JobRef, JobRequest, JobState
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
@@ -69,6 +77,7 @@ class TrackedJob(JobV1):
         self._fetching = threading.Lock()
         self._asked = self._told = 0
         self._result: LazyResult | None = None
+        self._since = time.time()  # a job that may not have arrived was given up before
         self._kept = Kept(account, info.key or (request.key if request is not None else None) or None)
 
     @property
@@ -142,13 +151,16 @@ class TrackedJob(JobV1):
         before = self.info
         if before.state.final:
             return before
-        arrived = before.state is JobState.SUBMIT_UNKNOWN
-        self.info = attrs.evolve(newer(before, told), id=told.id) if arrived else newer(before, told)
+        self.info = newer(before, told)
+        if before.id == self._kept.key:  # it stood for the vendor's id
+            self.info = attrs.evolve(self.info, id=told.id)
         self._job_id = self.info.id
         self._kept.told(before, self.info)
         return self.info
 
     def _asked_for(self, timeout: float | None, wait_s: float) -> JobInfo:
+        if (sent := self._just_sent()) is not None:
+            return sent.info
         try:
             told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
         except UnknownJobError:
@@ -165,15 +177,40 @@ class TrackedJob(JobV1):
 
     def _settled(self, timeout: float | None) -> JobInfo | None:
         """Look for a job of which it is not known whether it arrived; None: it still is not."""
-        sent = self.info.created_at or datetime.now(UTC)
         return settle(
             self._account,
             self._kept.key or self.info.id,
-            sent_at=int(sent.timestamp() * 1e6),
+            since=self._since,
             load=self._sent_request,
             ledger=self._kept.ledger,
             timeout=timeout,
         )
+
+    def _just_sent(self) -> JobRecord | None:
+        """What the ledger has of a job that is being sent just now, so that there is no id of the vendor's yet."""
+        record = self._kept.record(self.info) if self.info.id == self._kept.key else None
+        return record if record is not None and record.job_id is None else None
+
+    def _find_or_fail(self, done: str) -> None:
+        """Look for a job of which it is not known whether it arrived, before something is done with it."""
+        if self.info.state.final or not (self._is_unknown() or self._just_sent()):
+            return
+        cause: QProviderError | None = None
+        try:
+            self.refresh()
+        except (SubmitUnknownError, TransportError) as exc:
+            cause = exc
+        if self._is_unknown() or (self._just_sent() and not self.info.state.final):
+            raise SubmitUnknownError(
+                f"Job {self.info.id} cannot be {done}: whether it arrived is not known.",
+                key=self._kept.key or "",
+                job_id=self.info.id,
+                why=None if cause is None else failure_text(cause),
+                hint="Try again in a while: job.result() and `qprovider jobs reconcile` look for it.",
+            ) from cause
+
+    def _is_unknown(self) -> bool:
+        return self.info.state is JobState.SUBMIT_UNKNOWN
 
     def _sent_request(self) -> JobRequest | None:
         """What was submitted, as far as it is known here."""

@@ -105,7 +105,7 @@ class PluginError(QProviderError):
 
     Attributes:
         plugin, hook: Whose fault it is, and in what.
-        answered: Whether the vendor had answered, so that what was asked of it may have been done.
+        answered: Whether the vendor may have been asked before the plugin failed, so that it may have done it.
     """
 
     answered = False

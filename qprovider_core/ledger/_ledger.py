@@ -202,7 +202,7 @@ class Ledger:
 
     def _tell(self, key: str, info: JobInfo, what: str, *, durable: bool) -> None:
         with self._changing(key, durable=durable) as (db, seq, now):
-            changed = update(db, seq, info, now)
+            changed = update(db, seq, info, now, accepted=what == "accepted")
             if what != "state":
                 add_event(db, seq, now, what, shown(info.id))
             elif changed:

@@ -97,15 +97,17 @@ _FOUND = (
 )
 
 
-def update(db: sqlite3.Connection, seq: int, info: JobInfo, now: int) -> str | None:
+def update(db: sqlite3.Connection, seq: int, info: JobInfo, now: int, *, accepted: bool = False) -> str | None:
     """Write down what the vendor tells. What it leaves out stays, an end is not taken back, and an id does not change.
 
+    Args:
+        accepted: Whether the id is certainly the vendor's, which may take our key for it.
     Returns:
         The state where it is another one now, with the vendor's word and the error; None where it is the same.
     """
     (key, job_id, state, final, name, tags, created, started, ended, error, shots, session, more, provider, account,
      instance, backend) = db.execute(_FOUND, (seq,)).fetchone()  # fmt: skip
-    told_id = info.id if info.id and info.id != key else None  # the key stands for an id while there is none
+    told_id = info.id if info.id and (accepted or info.id != key) else None  # the key stands for an id as yet unknown
     if job_id and told_id and told_id != job_id:
         add_event(db, seq, now, "state", f"the vendor has it a second time, as {shown(told_id)}")
         return None

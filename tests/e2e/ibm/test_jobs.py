@@ -17,6 +17,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.providers import JobStatus
 from qiskit.result import Result
 
+import qprovider_core as qp
 from qprovider_core.errors import (
     CircuitError,
     InvalidInputError,
@@ -550,7 +551,15 @@ def test_there_are_no_partial_results(simulator, bell):
         simulator.run(bell).result(partial=True)
 
 
-def test_a_private_job_is_read_once_and_then_explains(provider, simulator, bell):
+def test_a_private_job_is_read_once_and_then_kept_in_the_ledger_alone(provider, simulator, bell):
+    job = simulator.run(bell, shots=10, private=True)
+    kept = job.result().get_counts()
+    assert provider.retrieve_job(job.job_id()).result().get_counts() == kept
+    assert qp.job(job.job_id()).circuits() == [bell]
+
+
+def test_a_private_job_is_read_once_and_then_explains(provider, simulator, bell, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_LEDGER", "off")
     job = simulator.run(bell, shots=10, private=True)
     other = provider.retrieve_job(job.job_id())
     assert (job.private, other.private) == (True, True)
