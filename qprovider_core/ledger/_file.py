@@ -115,6 +115,17 @@ class LedgerFile:
             self._finalizer.detach()
         self._connection = self._finalizer = None
 
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """No other thread of this process uses the file, and none of its connections is open.
+
+        Raises:
+            LedgerError: What is done meanwhile failed.
+        """
+        with self._taken(), self._explained():
+            self.close()
+            yield
+
     def shrink(self) -> None:
         """Give the room of what was deleted back to the system, unless somebody else is using the file."""
         with self._taken(), self._explained(), suppress(sqlite3.OperationalError):
@@ -209,7 +220,7 @@ class LedgerFile:
         connection = self._connect("mode=rw")
         try:
             if self._checked_version(connection) < len(self._steps):
-                self._migrate(connection)
+                _schema.bring_up(connection, self._steps, self._keep_older)
             self._set_journal(connection)
         except BaseException:
             connection.close()
@@ -272,12 +283,12 @@ class LedgerFile:
         if "wal" not in (found, wanted):
             connection.execute(f"PRAGMA journal_mode = {wanted}")  # nothing in the file says it: it is of this opening
             return
-        with self._alone():
-            self._convert(connection, wanted)
+        self._convert(connection, wanted)
 
     def _convert(self, connection: sqlite3.Connection, wanted: str) -> None:
-        """To or from a write-ahead log, for which SQLite wants the file to itself, and does not wait."""
+        """To or from a write-ahead log, for which SQLite wants the file to itself."""
         until = time.monotonic() + self._locked_s
+        self._be_patient(connection, 0.1)
         while True:
             try:
                 connection.execute(f"PRAGMA journal_mode = {wanted}")
@@ -291,42 +302,16 @@ class LedgerFile:
                     raise
             time.sleep(0.01)
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        with self._alone():
-            version = _schema.version_of(connection)  # another process may have been quicker
-            if 0 < version < len(self._steps):
-                copy = self.path.with_name(f"{self.path.name}.schema-{version}")
-                if not copy.exists():
-                    _back_up(connection, copy)
-                _log.info("the ledger %s is brought from schema %d to %d; %s is a copy", self.path, version,
-                          len(self._steps), copy)  # fmt: skip
-            if version < len(self._steps):
-                _schema.bring_up(connection, self._steps)
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """No other process is opening the file for the first time, or changing its form.
-
-        Raises:
-            LedgerError: Another one does not come to an end with that.
-        """
-        with self._taken(), self._explained(), self._alone():
-            yield
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout  # late: a file that is as it shall be needs none
-
-        lock = FileLock(f"{self.path}.lock", timeout=self._locked_s, mode=0o600)
-        try:
-            with suppress(NotImplementedError):  # a file system without such locks: SQLite's own must do
-                lock.acquire()
-        except Timeout:
-            raise _trouble.locked(self.path, "another process, which is opening it", self._locked_s) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def _keep_older(self, version: int) -> None:
+        copy = self.path.with_name(f"{self.path.name}.schema-{version}")
+        if not copy.exists():
+            reader = self._connect("mode=ro")
+            try:
+                _back_up(reader, copy)
+            finally:
+                reader.close()
+        _log.info("the ledger %s is brought from schema %d to %d; %s is a copy", self.path, version,
+                  len(self._steps), copy)  # fmt: skip
 
     # -- what is wrong with it ----------------------------------------------------------------------------
 
@@ -366,7 +351,7 @@ def _is_locked(exc: sqlite3.Error) -> bool:
 
 def _back_up(connection: sqlite3.Connection, path: Path) -> None:
     """A whole copy, or none."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
         copy = sqlite3.connect(part)

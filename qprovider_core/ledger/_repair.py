@@ -31,18 +31,25 @@ def repaired(file: LedgerFile) -> tuple[Path, int]:
     Raises:
         LedgerError: There is no file.
     """
+    from filelock import FileLock, Timeout  # late: rare
+
     if not file.exists:
         raise LedgerError(f"There is no ledger at {file.path}.", path=str(file.path))
-    file.close()
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     kept = file.path.with_name(f"{file.path.name}.replaced-{stamp}")
-    with file.alone():
-        rebuilt = file.path.with_name(f"{file.path.name}.rebuilt-{stamp}")
-        saved = _rebuilt(file.path, LedgerFile(rebuilt))
-        for suffix in ("-wal", "-shm", ""):  # the log first: without its file it is nobody's
-            if os.path.exists(f"{file.path}{suffix}"):
-                os.replace(f"{file.path}{suffix}", f"{kept}{suffix}")
-        os.replace(rebuilt, file.path)
+    try:
+        # The lock comes before the turn: a fork, which waits for the turn, must not have to wait for the lock.
+        with FileLock(f"{file.path}.repair", timeout=0, mode=0o600), file.taken():
+            rebuilt = file.path.with_name(f"{file.path.name}.rebuilt-{stamp}")
+            saved = _rebuilt(file.path, LedgerFile(rebuilt))
+            for suffix in ("-wal", "-shm", ""):  # the log first: without its file it is nobody's
+                if os.path.exists(f"{file.path}{suffix}"):
+                    os.replace(f"{file.path}{suffix}", f"{kept}{suffix}")
+            os.replace(rebuilt, file.path)
+    except Timeout as exc:
+        raise LedgerError(
+            f"Another process is repairing the ledger {file.path}.", path=str(file.path), hint="Wait for it."
+        ) from exc
     return kept, saved
 
 
@@ -67,10 +74,12 @@ def _rebuilt(path: Path, new: LedgerFile) -> int:
             for seq, tags in db.execute("SELECT seq, tags FROM jobs WHERE tags IS NOT NULL").fetchall():
                 put_tags(db, seq, texts(tags))
             saved: int = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
-    finally:
+    except BaseException:
         new.close()
-        with suppress(OSError):
-            os.unlink(f"{new.path}.lock")
+        for left in (new.path, Path(f"{new.path}-wal"), Path(f"{new.path}-shm")):
+            left.unlink(missing_ok=True)
+        raise
+    new.close()
     return saved
 
 

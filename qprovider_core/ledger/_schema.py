@@ -7,7 +7,7 @@ texts as long as an instance's CRN are kept once.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 APPLICATION_ID = 0x71706A6C  # "qpjl", so that no other SQLite file is taken for a ledger
@@ -113,16 +113,24 @@ def kind_of(connection: sqlite3.Connection) -> tuple[int, bool]:
     return version, application == APPLICATION_ID or not (application or version or tables)
 
 
-def bring_up(connection: sqlite3.Connection, steps: Sequence[str]) -> None:
-    """Bring an older or empty file to the newest schema, whole or not at all."""
+def bring_up(connection: sqlite3.Connection, steps: Sequence[str], keep: Callable[[int], None]) -> None:
+    """Bring an older or empty file to the newest schema, whole or not at all. Of several processes one does.
+
+    Args:
+        keep: Called with the older schema before anything is changed, when nobody else can write any more.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for number in range(version_of(connection), len(steps)):
+        older = version_of(connection)
+        if 0 < older < len(steps):
+            keep(older)
+        for number in range(older, len(steps)):
             for statement in steps[number].split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number + 1}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        if older < len(steps):
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):  # a full disk has rolled it back already

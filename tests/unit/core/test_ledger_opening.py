@@ -115,7 +115,7 @@ def test_on_a_disk_there_is_a_write_ahead_log(tmp_path, table):
     adopt(ledger, "a")
     assert journal_of(tmp_path / "jobs") == "wal"
     ledger.close()
-    assert sorted(os.listdir(tmp_path)) == ["jobs", "jobs.lock", "mountinfo"]
+    assert sorted(os.listdir(tmp_path)) == ["jobs", "mountinfo"]
 
 
 def test_over_a_network_there_is_none_and_it_is_said_once(tmp_path, table, caplog):

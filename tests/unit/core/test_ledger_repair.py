@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from qprovider_core.errors import LedgerError
 from qprovider_core.ledger import Ledger, LedgerQuery
@@ -198,7 +199,14 @@ def test_a_repair_that_fails_leaves_all_as_it_was(ledger, monkeypatch):
         ledger.repair()
     monkeypatch.undo()
     assert ledger.path.read_bytes() == before
+    assert not list(ledger.path.parent.glob("*rebuilt*"))
     assert len(numbers(ledger)) == JOBS
+
+
+def test_of_two_repairs_one_waits_for_the_other(ledger):
+    with FileLock(f"{ledger.path}.repair"), pytest.raises(LedgerError, match="Another process is repairing"):
+        ledger.repair()
+    assert ledger.repair()[1] == JOBS
 
 
 def test_other_processes_go_on_with_the_new_file(ledger):
