@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from qprovider_core import config
 from qprovider_core._concurrency import in_background
 from qprovider_core._tracked_job import newer
 from qprovider_core.errors import QProviderError, failure_text
@@ -116,7 +115,7 @@ def look_back_soon(accounts: Sequence[Account]) -> None:
 
         look_back(accounts)
 
-    if config.ledger_path() is not None:
+    if ledger_in_use() is not None:
         _clerk.do(task)
 
 

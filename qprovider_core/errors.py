@@ -159,9 +159,11 @@ class TransportError(QProviderError):
         arrived: False where what was sent certainly did not arrive, or was certainly not acted on (no connection came
             about, a limit of requests); None where that is not known. The core sends a submission again on False, and
             asks the vendor for its key first on None.
+        retry_after_s: How long the vendor asks to wait, in seconds; None where it does not say.
     """
 
     arrived: bool | None = None
+    retry_after_s: float | None = None
 
     def __init__(
         self,
@@ -169,6 +171,7 @@ class TransportError(QProviderError):
         *,
         retryable: bool = True,
         arrived: bool | None = None,
+        retry_after_s: float | None = None,
         why: str | None = None,
         hint: str | None = None,
     ) -> None:
@@ -176,6 +179,8 @@ class TransportError(QProviderError):
         self.retryable = retryable
         if arrived is not None:
             self.arrived = arrived
+        if retry_after_s is not None:
+            self.retry_after_s = retry_after_s
 
 
 class DeadlineError(TransportError, TimeoutError):
