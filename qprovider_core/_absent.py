@@ -37,6 +37,9 @@ class AbsentAccount(Account):
     def open(self, timeout: float | None = None) -> Any:
         raise self._gone()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (absent_account, (self.provider, self.name, self._why))
+
     def _gone(self) -> PluginError:
         return PluginError(
             f"{self.label} cannot be asked: its plugin or its account is gone.",

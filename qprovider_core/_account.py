@@ -394,7 +394,12 @@ class Account:
         return self
 
     def close(self) -> None:
-        """Release what the connection holds. The account cannot be used any more."""
+        """Release what the connection holds. The account cannot be used any more; jobs that end with their process end
+        with it, and the results of those that have ended are kept before."""
+        if self.spec.process_bound and not self._closed:
+            from qprovider_core._keeper import finish  # late: few vendors need it
+
+            finish(self)
         with self._lock:
             opening, self._opening, was_closed = self._opening, None, self._closed
             self._closed = True

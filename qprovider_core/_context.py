@@ -1,4 +1,4 @@
-"""What is kept of a job beside itself: the calibration that held, and the results of jobs that end with this process.
+"""What is kept of a job beside itself: the calibration that held.
 
 One daemon thread does it, after the vendor has the job or has ended it: neither a submission nor a result waits for it.
 """
@@ -6,17 +6,17 @@ One daemon thread does it, after the vendor has the job or has ended it: neither
 from __future__ import annotations
 
 import atexit
+import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from qprovider_core._concurrency import in_background
-from qprovider_core._tracked_job import newer
+from qprovider_core._keeper import see_to_its_end
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import BackendRef, JobInfo, JobState
+from qprovider_core.records import BackendRef, JobInfo
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _log = get_logger("qprovider.ledger")
 _LAST_S = 1.0  # how long the end of the interpreter waits for what is being written
-_HELD_S = 1.0  # how long a vendor that can may hold its answer
-_HEAD_START_S = 0.05  # for whoever waits for the job to take its result first: it is fetched once then
 
 
 class _Clerk:
@@ -70,7 +68,21 @@ class _Clerk:
 
 
 _clerk = _Clerk()
-atexit.register(_clerk.flush, _LAST_S)
+
+
+@atexit.register
+def _flush() -> None:
+    _clerk.flush(_LAST_S)
+
+
+def _begin_anew() -> None:
+    """In a fork: the thread and what it was to do are the parent's."""
+    global _clerk
+    _clerk = _Clerk()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def keep_calibration(
@@ -119,67 +131,11 @@ def look_back_soon(accounts: Sequence[Account]) -> None:
         _clerk.do(task)
 
 
-# ---------------------------------------------------------------------------------- jobs that end with this process
-
-_followed: set[str] = set()
-_following = threading.Lock()
-
-
 def follow(job: Job) -> None:
     """What is to be done for a job that was just submitted: keep its calibration; and where it ends with this process,
     see it to its end, so that its result is kept although nobody asks for it."""
-    keep_calibration(job.account, job._kept, job.info, job._handle)
-    if not job.account.spec.process_bound or job._kept.ledger is None:
-        return
-    account, kept, info = job.account, job._kept, job.info
-    label = f"{id(account)}"
-    with _following:
-        waiting = _waiting.setdefault(label, queue.SimpleQueue())
-        waiting.put((kept, info))
-        if label not in _followed:
-            _followed.add(label)
-            in_background(lambda: _see_to_the_end(account, label, waiting), f"{account.label}-keeper")
-
-
-_waiting: dict[str, queue.SimpleQueue[tuple[Kept, JobInfo]]] = {}
-
-
-def _see_to_the_end(account: Account, label: str, waiting: queue.SimpleQueue[tuple[Kept, JobInfo]]) -> None:
-    while True:
-        with _following:
-            if waiting.empty():
-                _followed.discard(label)
-                _waiting.pop(label, None)
-                return
-            kept, info = waiting.get()
-        try:
-            _keep_end(account, kept, info)
-        except QProviderError as exc:
-            _log.info("the end of job %s is not kept: %s", info.id, failure_text(exc))
-        except Exception as exc:  # noqa: BLE001  a vendor's record may fail at anything; the others are seen to
-            _log.warning("the end of job %s is not kept: %s", info.id, failure_text(exc))
-
-
-def _keep_end(account: Account, kept: Kept, info: JobInfo) -> None:
-    held = account.takes("qprovider_get_job", "wait_s")
-    while not info.state.final:
-        told = account.ask("qprovider_get_job", job=info.ref, wait_s=_HELD_S if held else 0.0)
-        if told is None:
-            return
-        before, info = info, newer(info, told)
-        if info.state.final:
-            time.sleep(_HEAD_START_S)
-            record = kept.record(info)
-            if record is None or record.has_result or (record.info.state.final and not _done(record.info)):
-                return
-        kept.told(before, info)
-        if not held and not info.state.final:
-            time.sleep(account.spec.min_poll_s)
-    if _done(info) and (ledger := ledger_in_use()) is not None and kept.key is not None:
-        result = account.ask("qprovider_job_result", job=info.ref, timeout=900.0)
-        if result is not None:
-            ledger.put_result(kept.key, result, info)
-
-
-def _done(info: JobInfo) -> bool:
-    return info.state is JobState.DONE
+    account, kept = job.account, job._kept
+    keep_calibration(account, kept, job.info, job._handle)
+    ledger = kept.ledger
+    if account.spec.process_bound and ledger is not None and kept.key is not None:
+        see_to_its_end(account, ledger, kept.key, job.info)

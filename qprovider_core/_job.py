@@ -13,7 +13,8 @@ from qprovider_core._awaiting import awaited
 from qprovider_core._context import keep_calibration
 from qprovider_core._job_facts import JobFacts
 from qprovider_core._result import LazyResult, check_result
-from qprovider_core._tracked_job import Standing, newer
+from qprovider_core._told import newer
+from qprovider_core._tracked_job import Standing
 from qprovider_core._waiting import check_seconds, watch_jobs
 from qprovider_core.errors import (
     DeadlineError,

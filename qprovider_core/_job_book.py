@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from qprovider_core import config
-from qprovider_core._concurrency import in_background
+from qprovider_core._job_lanes import JobLane
+from qprovider_core._job_merge import Merged
 from qprovider_core._job_query import AskedJobs
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import JobList, QueryError
-from qprovider_core.errors import LedgerError, PluginError, UnknownJobError, UnsupportedError
+from qprovider_core.errors import LedgerError, UnknownAccountError, UnknownProviderError
 from qprovider_core.fleet import fleet
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import Deadline, JobInfo, JobQuery, JobRecord, JobRef
+from qprovider_core.records import Deadline, JobRecord
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
-
-_OLDEST = datetime.min.replace(tzinfo=UTC)
-_REFRESHED = 500  # jobs of one account whose newest state is asked for, where the ledger knows just an older one
 
 
 def list_jobs(
@@ -85,186 +81,119 @@ def ask_jobs(
     """The jobs that satisfy a query; `accounts` are asked instead of those of the fleet."""
     deadline = Deadline.after(config.timeout_s(timeout))
     as_of = datetime.now(UTC)
+    whose = (names_of(provider), names_of(account))
+    if accounts is not None:
+        whose = ([one.provider for one in accounts], [one.name for one in accounts])
+    book = _Book(asked, *whose)
     errors: list[QueryError] = []
     notes: list[str] = []
-    kept, ledger = _kept(asked, provider, account, accounts, errors)
-    if accounts is None and not offline:
-        accounts, missing, told = _party(provider, account, bool(kept))
-        errors += missing
-        notes += told
-    records = {(record.provider, record.id): record for record in kept}
-    lanes = (
-        {} if offline else {one: in_background(_Lane(one, asked, kept, deadline).run, "jobs") for one in accounts or ()}
-    )
-    started = time.monotonic()
-    for one, lane in lanes.items():
-        told_infos, problem, stale = _answer(one, lane, deadline, started)
-        if problem is not None:
-            errors.append(problem)
-        for place in stale:  # it satisfied the query as it was last known, and does not any more
-            records.pop((one.provider, place), None)
-        for info in told_infos:
-            _merge(records, ledger, one, info, errors)
-    found = sorted(records.values(), key=lambda record: record.info.created_at or _OLDEST, reverse=True)
-    return JobList(found[: asked.limit], errors=errors, notes=notes, as_of=as_of)
+    if accounts is None and offline:
+        if whose != ([], []):
+            party_of(provider, account, book.knows_them)  # a name that nothing has is refused
+        accounts = ()
+    elif accounts is None:
+        accounts, errors, notes = party_of(provider, account, book.knows_them)
+    kept = book.select(asked)
+    merged = Merged(book.ledger, kept)
+    if not offline:
+        open_jobs = book.open_jobs(kept)
+        lanes = [JobLane(one, asked, open_jobs, deadline) for one in accounts]
+        for lane in lanes:
+            problem = lane.problem()
+            errors += [] if problem is None else [problem]
+            for info in list(lane.infos.values()):
+                merged.take(lane.account, info)
+        errors += _not_asked(open_jobs, accounts, errors)
+        kept = book.select(asked)
+    errors += [one for one in (book.error or merged.error,) if one is not None]
+    return JobList(merged.newest(asked, kept), errors=errors, notes=notes, as_of=as_of)
 
 
-def _kept(
-    asked: AskedJobs, provider: Any, account: Any, accounts: Sequence[Account] | None, errors: list[QueryError]
-) -> tuple[list[JobRecord], Ledger | None]:
-    providers, names = _names(provider), _names(account)
-    if accounts is not None:
-        providers, names = [one.provider for one in accounts], [one.name for one in accounts]
-    try:
-        ledger = ledger_in_use()
-        return ([] if ledger is None else ledger.select(asked.of_ledger(providers, names))), ledger
-    except LedgerError as exc:
-        errors.append(query_error("ledger", None, exc))
-        return [], None
+class _Book:
+    """What the ledger has, as far as it can be read.
+
+    Attributes:
+        ledger: None where there is none, or where it cannot be read.
+        error: Why it cannot.
+    """
+
+    def __init__(self, asked: AskedJobs, providers: Sequence[str], accounts: Sequence[str]) -> None:
+        self.ledger: Ledger | None = None
+        self.error: QueryError | None = None
+        self._asked = asked
+        self._whose = (providers, accounts)
+        try:
+            self.ledger = ledger_in_use()
+        except LedgerError as exc:
+            self.error = query_error("ledger", None, exc)
+
+    def select(self, asked: AskedJobs) -> list[JobRecord]:
+        """The jobs that satisfy a query."""
+        try:
+            return [] if self.ledger is None else self.ledger.select(asked.of_ledger(*self._whose))
+        except LedgerError as exc:
+            self.ledger, self.error = None, query_error("ledger", None, exc)
+            return []
+
+    def knows_them(self) -> bool:
+        """Whether it has any job of those that are asked for."""
+        return bool(self.select(AskedJobs(limit=1)))
+
+    def open_jobs(self, kept: Sequence[JobRecord]) -> list[JobRecord]:
+        """Those whose newest state matters: of a query for states, all that may have come to be in one, or left it."""
+        if self._asked.states or self._asked.pending is not None:
+            kept = self.select(attrs.evolve(self._asked, states=(), pending=True, limit=None))
+        return [record for record in kept if not record.info.state.final]
 
 
-def _names(wanted: Any) -> list[str]:
+def _not_asked(
+    open_jobs: Sequence[JobRecord], accounts: Sequence[Account], errors: Sequence[QueryError]
+) -> list[QueryError]:
+    """A row for each account that is not there any more, although the ledger has jobs of it that have not ended."""
+    there = {(one.provider, one.name) for one in accounts}
+    told = {error.provider for error in errors}
+    gone = {(record.provider, record.account) for record in open_jobs if not record.process_bound} - there
+    return [
+        QueryError(
+            provider=provider,
+            account=account,
+            reason="it is not there any more; its jobs are told as they were last known",
+            hint="Add the account again, or install its plugin.",
+            error="UnknownAccountError",
+        )
+        for provider, account in sorted(gone)
+        if provider not in told
+    ]
+
+
+def names_of(wanted: Any) -> list[str]:
+    """One name or several as a list; none for None."""
     return [] if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
 
 
-def _party(provider: Any, account: Any, known: bool) -> tuple[list[Account], list[QueryError], list[str]]:
-    """The accounts to ask. A provider whose plugin is gone is no error where the ledger has jobs of it."""
-    from qprovider_core.errors import UnknownAccountError, UnknownProviderError  # late: rare
+def party_of(
+    provider: Any, account: Any, known: Callable[[], bool]
+) -> tuple[list[Account], list[QueryError], list[str]]:
+    """The accounts to ask. One whose plugin is gone, or that was deleted, is no error where the ledger has jobs of it.
 
-    try:
-        party = fleet().party(provider, account)
-    except (UnknownProviderError, UnknownAccountError) as exc:
-        if not known:
-            raise
-        return [], [query_error(_names(provider)[0] if _names(provider) else "", None, exc)], []
-    return list(party.accounts), list(party.errors), list(party.notes)
-
-
-class _Lane:
-    """One account that is asked for its jobs."""
-
-    def __init__(self, account: Account, asked: AskedJobs, kept: Sequence[JobRecord], deadline: Deadline) -> None:
-        self._account = account
-        self._asked = asked
-        self._deadline = deadline
-        self._open = [
-            record.job_id
-            for record in kept
-            if (record.provider, record.account) == (account.provider, account.name)
-            and record.job_id is not None
-            and not record.info.state.final
-            and not record.process_bound
-        ][:_REFRESHED]
-
-    def run(self) -> tuple[list[JobInfo], list[str]]:
-        """What the vendor lists, and which of the jobs that the ledger knows do not satisfy the query any more."""
-        query = self._asked.of_vendor()
-        if query is None or not self._account.supports("qprovider_list_jobs"):
-            return [], []
-        infos = {info.id: info for info in self.pages(query) if self._asked.fits(info)}
-        missing = [job_id for job_id in self._open if job_id not in infos]
-        stale = []
-        if missing:
-            for info in self.pages(JobQuery(ids=tuple(missing))):
-                if self._asked.fits(info):
-                    infos[info.id] = info
-                else:
-                    stale.append(info.id)
-        return list(infos.values()), stale
-
-    def pages(self, query: JobQuery) -> list[JobInfo]:
-        """All pages of a list, as far as its limit."""
-        seen: set[str] = set()
-        found: dict[str, JobInfo] = {}
-        while True:
-            page = self._account.call("qprovider_list_jobs", query=query, deadline=self._deadline)
-            if page is None:
-                return list(found.values())
-            before = len(found)
-            for info in page.jobs:  # a job created between two pages shifts them: keep the first of each id
-                found.setdefault(info.id, info)
-            enough = query.limit is not None and len(found) >= query.limit
-            if page.cursor is None or len(found) == before or enough:
-                return list(found.values())
-            if page.cursor in seen or self._deadline.remaining_s() <= 0:
-                raise PluginError(
-                    f"{self._account.label} gives the same page of jobs again and again."
-                    if page.cursor in seen
-                    else f"{self._account.label} did not list all its jobs in time.",
-                    plugin=self._account.provider,
-                    hook="qprovider_list_jobs",
-                )
-            seen.add(page.cursor)
-            query = attrs.evolve(query, cursor=page.cursor)
-
-
-def _answer(
-    account: Account, lane: Future[tuple[list[JobInfo], list[str]]], deadline: Deadline, started: float
-) -> tuple[list[JobInfo], QueryError | None, list[str]]:
-    """What an account answered, and what is wrong with it."""
-    try:
-        infos, stale = lane.result(timeout=deadline.timeout)
-    except TimeoutError as exc:
-        if lane.done():
-            return [], query_error(account.provider, account.name, exc), []
-        late = QueryError(
-            provider=account.provider,
-            account=account.name,
-            reason="no answer in time",
-            hint="Allow more time with timeout=, or ask the ledger alone with offline=True.",
-            elapsed_s=time.monotonic() - started,
-            error="DeadlineError",
-        )
-        return [], late, []
-    except (Exception, SystemExit) as exc:  # noqa: BLE001  a plugin may raise anything; it costs its own row
-        return [], query_error(account.provider, account.name, exc, time.monotonic() - started), []
-    return infos, None, stale
-
-
-def _merge(
-    records: dict[tuple[str, str], JobRecord],
-    ledger: Ledger | None,
-    account: Account,
-    info: JobInfo,
-    errors: list[QueryError],
-) -> None:
-    """Put what a vendor told beside what the ledger has; the ledger learns of it."""
-    place = (account.provider, info.id)
-    try:
-        record = records.get(place) or _known(ledger, account, info)
-        if record is not None and ledger is not None and not record.info.state.final:
-            if record.job_id is None:
-                ledger.accepted(record.key, info)
-            else:
-                ledger.told(record.key, info)
-            record = ledger.find(record.key) or record
-            if record.info.queue != info.queue:
-                record = attrs.evolve(record, info=attrs.evolve(record.info, queue=info.queue))
-    except LedgerError as exc:
-        record = None
-        if not any(error.provider == "ledger" for error in errors):
-            errors.append(query_error("ledger", None, exc))
-    if record is None:
-        record = JobRecord(
-            key=info.key or "",
-            provider=account.provider,
-            account=account.name,
-            info=info,
-            job_id=info.id,
-            process_bound=account.spec.process_bound,
-        )
-    records.pop((account.provider, record.key), None)
-    records[place] = record
-
-
-def _known(ledger: Ledger | None, account: Account, info: JobInfo) -> JobRecord | None:
-    """The ledger's record of a job that did not satisfy the query as it was last known."""
-    if ledger is None:
-        return None
-    listed = ledger.with_id(info.id, account.provider)
-    if listed:
-        return listed[0]
-    return ledger.find(info.key) if info.key else None
+    Raises:
+        UnknownProviderError, UnknownAccountError: A name that nothing has.
+    """
+    missing: list[QueryError] = []
+    while True:
+        try:
+            party = fleet().party(provider, account)
+        except (UnknownProviderError, UnknownAccountError) as exc:
+            if not known():
+                raise
+            of_provider = isinstance(exc, UnknownProviderError)
+            missing.append(query_error(exc.name if of_provider else "", None if of_provider else exc.name, exc))
+            left = [name for name in names_of(provider if of_provider else account) if name != exc.name]
+            if not left:
+                return [], missing, []
+            provider, account = (left, account) if of_provider else (provider, left)
+        else:
+            return list(party.accounts), [*missing, *party.errors], list(party.notes)
 
 
 # ------------------------------------------------------------------------------------------------- one job
@@ -289,12 +218,3 @@ def find_job(
     from qprovider_core._job_search import found_job  # late: it imports this module
 
     return found_job(id, provider=provider, account=account, offline=offline, timeout=timeout)
-
-
-def told_of(account: Account, job_id: str, deadline: Deadline) -> JobInfo | None:
-    """What a vendor tells of an id; None where it has no such job."""
-    try:
-        info: JobInfo | None = account.call("qprovider_get_job", job=JobRef(id=job_id), deadline=deadline)
-    except (UnknownJobError, UnsupportedError):
-        return None
-    return info

@@ -9,11 +9,10 @@ from typing import Any
 
 import attrs
 
+from qprovider_core.criteria import is_pattern, wildcard
 from qprovider_core.errors import InvalidInputError, near_matches
 from qprovider_core.ledger import LedgerQuery
 from qprovider_core.records import JobInfo, JobQuery, JobState
-
-_FINAL = tuple(state for state in JobState if state.final)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,13 +66,16 @@ class AskedJobs:
         if self.states and not states:
             return None
         same = ("instance", "pending", "tags", "name", "session_id", "created_after", "created_before", "limit")
-        plain = self.backends[0] if len(self.backends) == 1 and "*" not in self.backends[0] else None
+        plain = None if self.narrows_here or not self.backends else self.backends[0]
         return JobQuery(backend=plain, states=states, **{name: getattr(self, name) for name in same})
+
+    @property
+    def narrows_here(self) -> bool:
+        """Whether it asks for more than a vendor can be asked for, so that some of what that lists is left out here."""
+        return len(self.backends) > 1 or any(map(is_pattern, self.backends))
 
     def fits(self, info: JobInfo) -> bool:
         """Whether a job satisfies it, as far as is told of it."""
-        from qprovider_core.criteria import is_pattern, wildcard  # late: only where there are patterns
-
         tests = [wildcard(name) if is_pattern(name) else name.__eq__ for name in self.backends]
         return (
             (not tests or (info.backend is not None and any(test(info.backend) for test in tests)))

@@ -66,14 +66,18 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
     if not isinstance(job_id, str) or not job_id:
         raise InvalidInputError(f"A job's id is a text, not {job_id!r}.")
     record = Kept(account, None).record(JobInfo(id=job_id, instance=instance, state=JobState.UNKNOWN))
-    if record is not None and _is_whole(record):
-        return make_job(account, record.info)  # it will not change any more
+    if record is None:
+        record = _of_key(account, job_id)
+    if record is not None and (_is_whole(record) or record.job_id is None):
+        return make_job(account, record.info)  # it will not change any more; or the vendor does not have it yet
+    if record is not None:
+        job_id = record.id
     try:
         info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
     except UnknownJobError:
-        if record is None or not record.process_bound:
+        if record is None or not (record.process_bound or record.info.state.final):
             raise
-        return make_job(account, record.info)  # another process runs it, or ran it
+        return make_job(account, record.info)  # another process runs it, or ran it; or the vendor has forgotten it
     except TransportError:
         if record is None:
             raise
@@ -84,6 +88,12 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
     if record is not None:
         handle._kept.told(record.info, handle.info)
     return handle
+
+
+def _of_key(account: Account, key: str) -> JobRecord | None:
+    """The ledger's record of a job of that key, which is all that a job is called by while it may not have arrived."""
+    record = Kept(account, key).record(JobInfo(id=key, state=JobState.UNKNOWN))
+    return record if record is not None and record.key == key else None
 
 
 def _is_whole(record: JobRecord) -> bool:

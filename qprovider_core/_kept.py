@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from qprovider_core._told import differ
 from qprovider_core.errors import LedgerError, ResponseError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
 from qprovider_core.records import BackendProperties, JobInfo, JobRecord, JobRef, JobRequest, JobResult
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 _log = get_logger("qprovider.ledger")
 T = TypeVar("T")
-
-# What is worth writing down when it changes.
-_TOLD = ("state", "state_text", "created_at", "started_at", "ended_at", "name", "tags", "error", "usage", "instance")
 
 
 class Kept:
@@ -63,7 +61,7 @@ class Kept:
 
     def told(self, before: JobInfo, info: JobInfo) -> None:
         """Note what has changed, of a job that the ledger has."""
-        if all(getattr(before, name) == getattr(info, name) for name in _TOLD) and before.id == info.id:
+        if not differ(before, info):
             return
 
         def write() -> None:

@@ -13,6 +13,7 @@ from qiskit.providers import JobStatus, JobV1
 from qprovider_core._account import Account
 from qprovider_core._kept import Kept
 from qprovider_core._settling import settle
+from qprovider_core._told import newer
 from qprovider_core.errors import (
     InvalidInputError,
     QProviderError,
@@ -239,13 +240,3 @@ class TrackedJob(JobV1):
             return self.refresh()
         except SubmitUnknownError:
             return self.info
-
-
-# What does not change while a job lives: an answer that leaves it out does not take it back.
-_LASTING = ("instance", "backend", "created_at", "started_at", "name", "tags", "session_id", "shots", "kind", "key")
-
-
-def newer(old: JobInfo, told: JobInfo) -> JobInfo:
-    """The newer of two answers, with what it leaves out from the older one. The job stays the same one."""
-    kept = {field: getattr(old, field) for field in _LASTING if getattr(told, field) in (None, ())}
-    return attrs.evolve(told, id=old.id, **kept)
