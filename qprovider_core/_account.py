@@ -157,8 +157,9 @@ class Account:
             finally:
                 self._outstanding.release()
 
-        future = in_background(work, f"{self.label}-{hook}")
+        future: Future[Any] = Future()
         try:
+            in_background(work, f"{self.label}-{hook}", future)
             return self._await(future, deadline, limit, hook)
         except BaseException:
             # It still runs; or it has been answered in the moment in which we gave it up.

@@ -18,9 +18,13 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 
-def in_background(work: Callable[[], T], name: str) -> Future[T]:
-    """Start `work` in a daemon thread; the future gets its answer or whatever it raises."""
-    future: Future[T] = Future()
+def in_background(work: Callable[[], T], name: str, future: Future[T] | None = None) -> Future[T]:
+    """Start `work` in a daemon thread; the future gets its answer or whatever it raises.
+
+    Args:
+        future: One of the caller's, who then has it even where Ctrl-C comes in the middle of this.
+    """
+    future = Future() if future is None else future
     future.set_running_or_notify_cancel()  # whoever gives up waiting cannot take the answer's place away
 
     def run() -> None:

@@ -160,8 +160,9 @@ class TrackedJob(JobV1):
         return self.info
 
     def _asked_for(self, timeout: float | None, wait_s: float) -> JobInfo:
-        if (sent := self._just_sent()) is not None:
-            return sent.info
+        kept = self._kept.record(self.info) if self.info.id == self._kept.key else None
+        if kept is not None and kept.job_id != self.info.id:
+            return kept.info  # it is being sent just now, or its id has come meanwhile
         try:
             told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
         except UnknownJobError:
