@@ -1,19 +1,44 @@
 """The real command, in processes and on terminals of its own."""
 
 import fcntl
+import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qprovider_ibm.emulator import Emulator
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+BELL = """OPENQASM 3.0;
+include "stdgates.inc";
+qubit[2] q;
+bit[2] c;
+h q[0];
+cx q[0], q[1];
+c = measure q;
+"""
+# Three jobs that have ended, the newest last.
+SUBMIT = """
+import qprovider_core as qp
+from qiskit import QuantumCircuit
+bell = QuantumCircuit(2, 2, name="bell")
+bell.h(0)
+bell.cx(0, 1)
+bell.measure([0, 1], [0, 1])
+backend = qp.get_backend("local:aer_simulator")
+for number, name in enumerate(["first", "second", "third"]):
+    tags = ["lab", f"run-{number}"]
+    backend.run(bell, shots=100 + number, name=name, job_tags=tags, seed_simulator=5).result()
+"""
 
 
 def command(*arguments: str) -> list[str]:
@@ -23,7 +48,12 @@ def command(*arguments: str) -> list[str]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
-    return kept | {"HOME": str(tmp_path / "home"), "COLUMNS": "100", "TERM": "xterm-256color"}
+    return kept | {
+        "HOME": str(tmp_path / "home"),
+        "QPROVIDER_DATA_DIR": str(tmp_path / "data"),
+        "COLUMNS": "100",
+        "TERM": "xterm-256color",
+    }
 
 
 @pytest.fixture
@@ -110,3 +140,57 @@ class Terminal:
 def in_terminal(environment: dict[str, str], tmp_path: Path) -> Callable[..., Terminal]:
     """Starts `qprovider` in a terminal of its own."""
     return lambda *arguments: Terminal(list(arguments), environment, tmp_path)
+
+
+@pytest.fixture
+def bell(tmp_path: Path) -> str:
+    """A file with a circuit of two qubits."""
+    path = tmp_path / "bell.qasm"
+    path.write_text(BELL)
+    return str(path)
+
+
+@pytest.fixture
+def listed(run: Run) -> Callable[..., list[dict[str, Any]]]:
+    """What `qprovider jobs --json` lists."""
+
+    def call(*arguments: str) -> list[dict[str, Any]]:
+        done = run("jobs", "--json", *arguments)
+        assert done.returncode == 0, done.stderr
+        jobs: list[dict[str, Any]] = json.loads(done.stdout)["jobs"]
+        return jobs
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def three_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the ledger of three jobs."""
+    place = tmp_path_factory.mktemp("three")
+    subprocess.run(
+        [sys.executable, "-c", SUBMIT], env=os.environ | {"QPROVIDER_DATA_DIR": str(place)}, check=True, timeout=100
+    )
+    return place
+
+
+@pytest.fixture
+def record(tmp_path: Path, three_jobs: Path) -> Path:
+    """The three jobs as this test's own ledger."""
+    shutil.copytree(three_jobs, tmp_path / "data")
+    return tmp_path / "data" / "jobs.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[Emulator]:
+    """An emulated service whose jobs need not queue."""
+    with Emulator(backends=2, queue_time_s=0.0) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def service(emulated: Emulator, environment: dict[str, str]) -> Iterator[Emulator]:
+    """The emulated service, with an account of it in the environment."""
+    environment |= emulated.environment("premium-eu") | {"QPROVIDER_TIMEOUT": "20"}
+    emulated.clear_faults()
+    yield emulated
+    emulated.clear_faults()

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +34,6 @@ circuit = backend.transpile(qasm3.loads(sys.stdin.read()))
 for number in range(int(sys.argv[1])):
     print(backend.run(circuit, shots=10).job_id())
 """
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with Emulator(backends=2, queue_time_s=0.0) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def environment(environment: dict[str, str], emulator: Emulator, tmp_path: Path) -> dict[str, str]:
-    more = {"QPROVIDER_DATA_DIR": str(tmp_path / "data"), "QPROVIDER_TIMEOUT": "20"}
-    return environment | more | emulator.environment("premium-eu")
-
-
-@pytest.fixture
-def service(emulator: Emulator) -> Iterator[Emulator]:
-    """The emulated service, without faults before and after."""
-    emulator.clear_faults()
-    yield emulator
-    emulator.clear_faults()
 
 
 @pytest.fixture
@@ -116,8 +96,7 @@ def test_without_an_id_all_that_have_not_ended_are_watched(
     )
 
 
-def test_nothing_to_watch_is_said(run: Run, environment: dict[str, str]) -> None:
-    del environment["QPROVIDER_IBM_TOKEN"]
+def test_nothing_to_watch_is_said(run: Run) -> None:
     done = run("watch")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "No job is waiting or running.\n")
 
@@ -204,6 +183,7 @@ def test_a_local_job_whose_process_is_killed_ends_the_watch(
     with subprocess.Popen(line, env=environment, cwd=tmp_path, start_new_session=True) as runner:
         try:
             while not (local := run("jobs", "--offline", "--provider", "local", "--csv").stdout.splitlines()[1:]):
+                assert runner.poll() is None
                 time.sleep(0.2)
             id = local[0].split(",")[0]
             with subprocess.Popen(
