@@ -276,8 +276,8 @@ def drive(
         if done.returncode == -signal.SIGKILL:
             killed[str(point)] += 1
         elif done.returncode != 0:
-            print(done.stderr[-4000:], file=sys.stderr)
-            raise SystemExit(f"a worker failed: {done.returncode}")
+            print(f"a worker at {point or 'no point'} ended with {done.returncode}:\n{done.stderr[-4000:]}", file=sys.stderr)
+            return
         elif point is None:
             return
 

@@ -165,6 +165,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if home in ("_backend", "_job", "_jobs", "_target"):
+        from qprovider_core._native import load_qiskit
+
+        load_qiskit()
     value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value

@@ -12,6 +12,7 @@ from qprovider_core import config
 from qprovider_core._concurrency import Lanes, in_background
 from qprovider_core._kept import forget_job
 from qprovider_core._key_tag import TELLING
+from qprovider_core._native import load_qiskit
 from qprovider_core._provider import Provider
 from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount
@@ -358,6 +359,7 @@ class Account:
             limit: At most so many; None for all.
             query: Fields of `JobQuery`: backend, states, tags, name, pending, created_after, created_before, …
         """
+        load_qiskit()
         from qprovider_core._jobs import list_jobs  # late: jobs need Qiskit
 
         return list_jobs(self, limit=limit, **query)
@@ -368,6 +370,7 @@ class Account:
         Raises:
             UnknownJobError: The vendor has none of that id.
         """
+        load_qiskit()
         from qprovider_core._jobs import retrieve_job  # late: jobs need Qiskit
 
         return retrieve_job(self, job_id, instance)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
+from qprovider_core._native import outlasting
 from qprovider_core.records.accounts import Deadline
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def in_background(work: Callable[[], T], name: str, future: Future[T] | None = N
         else:
             future.set_result(answer)
 
-    threading.Thread(target=run, name=f"qprovider-{name}", daemon=True).start()
+    threading.Thread(target=outlasting(run), name=f"qprovider-{name}", daemon=True).start()
     return future
 
 
@@ -75,7 +76,7 @@ class Lanes:
                 self._free.release()
 
         for _ in range(min(len(items), _WIDEST)):
-            threading.Thread(target=drain, name=f"qprovider-{name}", daemon=True).start()
+            threading.Thread(target=outlasting(drain), name=f"qprovider-{name}", daemon=True).start()
         for _ in items:
             if not finished.acquire(timeout=deadline.timeout):
                 break

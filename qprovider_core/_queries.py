@@ -13,6 +13,7 @@ import attrs
 from qprovider_core import config
 from qprovider_core._lanes import Answer, ask, query_error
 from qprovider_core._lists import BackendList, QueryError
+from qprovider_core._native import load_qiskit
 from qprovider_core.errors import (
     InvalidInputError,
     QProviderError,
@@ -189,6 +190,7 @@ def _handles(answer: Answer) -> tuple[list[tuple[View, Backend]], list[QueryErro
 
 
 def _handle(account: Account, view: View, as_of: datetime) -> Backend:
+    load_qiskit()
     from qprovider_core._backend import make_backend  # late: handles need Qiskit
 
     return make_backend(account, view, as_of)
@@ -249,6 +251,7 @@ def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeou
     records = [item for item in items if isinstance(item, BackendInfo)]
     if len(records) == len(items):
         return least_busy_info(records)
+    load_qiskit()
     from qprovider_core._least_busy import least_busy_handle  # late: handles need Qiskit
 
     return least_busy_handle(items, config.timeout_s(timeout if vendor_timeout is None else vendor_timeout))

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from qprovider_core._native import load_qiskit
 from qprovider_core.errors import LedgerError, failure_text
 from qprovider_core.ledger._pack import MOST_BYTES, Packer, from_json_form, inflated, unpack
 from qprovider_core.records.backends import BackendRef
@@ -147,6 +148,7 @@ def _packed_circuits(circuits: Sequence[Any]) -> bytes:
 
 
 def _unpacked_circuits(data: bytes) -> list[Any]:
+    load_qiskit()
     from qiskit import qpy  # late: only running again needs it
 
     circuits: list[Any] = []
