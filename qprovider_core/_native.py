@@ -1,8 +1,8 @@
 """Qiskit's native part and threads.
 
-Whatever thread loads it first must live on: with Qiskit 2.6 the interpreter crashes when a circuit is written as QPY after
-that thread has ended. Plugins load Qiskit in hooks, which run in threads of ours, and users may call us from threads of
-theirs; so threads of ours that loaded it rest instead of ending, and for threads of users another one of ours loads it.
+Whatever thread loads it first must live on: with Qiskit 2.6 the interpreter crashes when a circuit is written as QPY
+after that thread has ended. Plugins load Qiskit in hooks, which run in threads of ours, and users may call us from
+threads of theirs. So threads of ours that loaded it rest instead of ending, and a user's thread has it loaded by one.
 """
 
 from __future__ import annotations
