@@ -22,7 +22,7 @@ from qprovider_core.errors import (
 )
 from qprovider_core.ledger import Ledger
 from qprovider_core.ledger._rows import micros
-from qprovider_core.records import JobInfo, JobRecord, JobRequest, SubmissionOutcome
+from qprovider_core.records import JobInfo, JobRecord, JobRequest, JobState, SubmissionOutcome
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
@@ -91,7 +91,9 @@ def settle(
         raise TransportError(
             f"Whether job {key} arrived at {account.label} is not known.", why=failure_text(told.problem)
         ) from told.problem
-    if key in under_way or before < _last_under_way(record, since) + config.settle_time_s(account.spec.settle_time_s):
+    if key in under_way or (record is not None and record.info.state is not JobState.SUBMIT_UNKNOWN):
+        return None  # another thread or process is sending it just now, however long that takes
+    if before < _last_under_way(record, since) + config.settle_time_s(account.spec.settle_time_s):
         return None
     if told.outcome is not SubmissionOutcome.ABSENT:
         raise SubmitUnknownError(

@@ -10,11 +10,13 @@ import pytest
 
 from qprovider_core import _plugins, fleet, hookimpl
 from qprovider_core._account import Account
+from qprovider_core.errors import UnknownJobError
 from qprovider_core.records import (
     BackendConfiguration,
     BackendInfo,
     BackendProperties,
     JobInfo,
+    JobPage,
     JobResult,
     JobState,
     Measured,
@@ -22,6 +24,8 @@ from qprovider_core.records import (
     QubitCalibration,
     RegisterBits,
     SamplePubResult,
+    Submission,
+    SubmissionOutcome,
 )
 
 _SETTINGS = ("QPROVIDER_DISABLE_PLUGINS", "QPROVIDER_TIMEOUT")
@@ -169,5 +173,93 @@ def device(account, cloud) -> Callable[..., Any]:
         }
         listed = BackendInfo(**{"name": "line", "num_qubits": conf.n_qubits, "operational": True, **(info or {})})
         return account("acme", [listed], **calls).get_backend("line")
+
+    return make
+
+
+COUNTS = JobResult(pubs=[SamplePubResult.from_counts({"0": 3, "1": 5})])
+
+
+class Service:
+    """A vendor whose jobs are done at once, and that fails as it is told: `faults` are met in turn, one a submission.
+
+    A fault is an error, raised before the job is taken; a pair of "after" and an error, raised once it was taken; or a
+    function of the request, which does it all.
+
+    Attributes:
+        jobs: Id to what is told of the job, and the request; sent, looks: what it was asked.
+        backend: The handle of its device.
+    """
+
+    backend: Any
+
+    def __init__(self, *faults: Any) -> None:
+        self.faults = list(faults)
+        self.jobs: dict[str, Any] = {}
+        self.sent: list[Any] = []
+        self.looks: list[Any] = []
+        self.lookup: Any = None  # an error of the look-up, or an outcome
+        self.lock = threading.Lock()
+
+    def take(self, request: Any) -> Any:
+        job = JobInfo(id=f"a{len(self.jobs)}", state=JobState.DONE, backend=request.backend.name, tags=request.tags)
+        self.jobs[job.id] = (job, request)
+        return job
+
+    @hookimpl
+    def submit_job(self, request: Any) -> Any:
+        with self.lock:
+            self.sent.append(request)
+            fault = self.faults.pop(0) if self.faults else None
+            if isinstance(fault, tuple):
+                self.take(request)
+                fault = fault[1]
+            if callable(fault) and not isinstance(fault, BaseException):
+                return fault(request)
+            if fault is not None:
+                raise fault
+            return self.take(request)
+
+    @hookimpl
+    def find_submission(self, key: Any) -> Any:
+        self.looks.append(key)
+        if isinstance(self.lookup, BaseException):
+            raise self.lookup
+        if self.lookup is not None:
+            return Submission(outcome=self.lookup)
+        found = [job for job, request in list(self.jobs.values()) if request.key == key]
+        if not found:
+            return Submission(outcome=SubmissionOutcome.ABSENT)
+        return Submission(outcome=SubmissionOutcome.FOUND, job=found[0])
+
+    @hookimpl
+    def get_job(self, job: Any) -> Any:
+        if job.id not in self.jobs:
+            raise UnknownJobError(job.id)
+        return self.jobs[job.id][0]
+
+    @hookimpl
+    def list_jobs(self, query: Any) -> Any:
+        self.looks.append(query)
+        listed = [job for job, _ in self.jobs.values() if set(query.tags) <= set(job.tags)]
+        return JobPage(jobs=[job for job in listed if not query.ids or job.id in query.ids])
+
+    @hookimpl
+    def job_result(self) -> Any:
+        return COUNTS
+
+
+@pytest.fixture
+def service(device) -> Callable[..., Service]:
+    """Makes such a vendor, with a settle time of 0; `find`: whether it has a look-up."""
+
+    def make(*faults: Any, spec: ProviderSpec | None = None, find: bool = True, **hooks: Any) -> Service:
+        made = Service(*faults)
+        given = {"submit_job": made.submit_job, "get_job": made.get_job, "job_result": made.job_result, **hooks}
+        if find:
+            given.setdefault("find_submission", made.find_submission)
+        quick = ProviderSpec(name="acme", title="Acme", min_poll_s=0.001, settle_time_s=0.0)
+        made.backend = device(spec=spec or quick, **given)
+        return made
 
     return make
