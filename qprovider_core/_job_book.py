@@ -14,7 +14,7 @@ from qprovider_core._job_merge import Merged
 from qprovider_core._job_query import AskedJobs
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import JobList, QueryError
-from qprovider_core.errors import LedgerError, UnknownAccountError, UnknownProviderError
+from qprovider_core.errors import InvalidInputError, LedgerError, UnknownAccountError, UnknownProviderError
 from qprovider_core.fleet import fleet
 from qprovider_core.ledger import Ledger, ledger_in_use
 from qprovider_core.records import Deadline, JobRecord
@@ -81,7 +81,7 @@ def ask_jobs(
     """The jobs that satisfy a query; `accounts` are asked instead of those of the fleet."""
     deadline = Deadline.after(config.timeout_s(timeout))
     as_of = datetime.now(UTC)
-    whose = (names_of(provider), names_of(account))
+    whose = (names_of(provider, "provider"), names_of(account, "account"))
     if accounts is not None:
         whose = ([one.provider for one in accounts], [one.name for one in accounts])
     book = _Book(asked, *whose)
@@ -166,9 +166,17 @@ def _not_asked(
     ]
 
 
-def names_of(wanted: Any) -> list[str]:
-    """One name or several as a list; none for None."""
-    return [] if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
+def names_of(wanted: Any, what: str = "it") -> list[str]:
+    """One name or several as a list; none for None.
+
+    Raises:
+        InvalidInputError: They are no texts.
+    """
+    names = [wanted] if isinstance(wanted, str) else list(wanted) if isinstance(wanted, Iterable) else [wanted]
+    for name in names if wanted is not None else ():
+        if not isinstance(name, str):
+            raise InvalidInputError(f"{what} takes a name, a pattern, or a list of them, not {name!r}.")
+    return names if wanted is not None else []
 
 
 def party_of(

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -230,3 +231,26 @@ def test_another_account_of_the_vendor_does_not_send_it(unsure, monkeypatch):
     assert len(acme.sent) == 1
     acme.take(acme.sent[0])
     assert _settling.settle(stranger, record.key, **arguments).id == "a0"
+
+
+def test_a_job_that_is_just_being_sent_again_is_left_alone_however_long_that_takes(unsure):
+    acme = unsure(lost())
+    acme.lock = threading.Semaphore(9)
+    entered, go = threading.Event(), threading.Event()
+
+    def slowly(request):
+        entered.set()
+        go.wait(30)
+        return acme.take(request)
+
+    acme.faults.append(slowly)
+    others = [qp.job(acme.job.key) for _ in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(acme.job.refresh)
+        entered.wait(30)
+        assert [other.refresh().state for other in others] == [JobState.SUBMIT_UNKNOWN] * 3
+        assert qp.reconcile().sent_again == ()
+        go.set()
+        assert sending.result(30).id == "a0"
+    assert len(acme.sent) == 2
+    assert [other.refresh().id for other in others] == ["a0"] * 3
