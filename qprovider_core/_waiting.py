@@ -143,9 +143,7 @@ def timed_out(late: Sequence[Any], total: int, timeout: float) -> JobTimeoutErro
         hint = (
             "Whether it arrived is not known. Wait again: each wait looks for it, as `qprovider jobs reconcile` does."
         )
-    error = JobTimeoutError(what, job=first, job_id=first.info.id, hint=hint)
-    error.jobs = tuple(late)
-    return error
+    return JobTimeoutError(what, job=first, jobs=late, job_id=first.info.id, hint=hint)
 
 
 def _standing(info: JobInfo) -> str:

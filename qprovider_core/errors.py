@@ -430,19 +430,19 @@ class JobTimeoutError(JobError, TimeoutError):
         jobs: The handles of all that have not ended, where several were waited for.
     """
 
-    jobs: tuple[Any, ...] = ()
-
     def __init__(
         self,
         what: str,
         *,
         job: Any = None,
+        jobs: Iterable[Any] = (),
         job_id: str | None = None,
         why: str | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(what, job_id=job_id, why=why, hint=hint)
         self.job = job
+        self.jobs = tuple(jobs)
 
     def __reduce__(self) -> tuple[object, ...]:
         # A handle holds connections and locks, which do not travel.

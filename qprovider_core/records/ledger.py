@@ -69,7 +69,7 @@ class JobRecord(Record):
 
     def __repr__(self) -> str:
         where = f"{self.label}:{self.info.backend}" if self.info.backend else self.label
-        return f"<JobRecord {self.id} on {where}, {self.info.state.value}>"
+        return f"{type(self).__name__}({self.id} on {where}, {self.info.state.value})"
 
     @property
     def id(self) -> str:

@@ -55,7 +55,7 @@ class Acme:
     @hookimpl
     def qprovider_provider(self) -> ProviderSpec:
         options = ("seed_simulator",) if self.seeds else ()
-        return ProviderSpec(name="acme", title="Acme", run_options=options, min_poll_s=0.001)
+        return ProviderSpec(name="acme", title="Acme", run_options=options, min_poll_s=0.001, process_bound=self.local)
 
     @hookimpl
     def qprovider_open_account(self) -> str:
@@ -276,13 +276,11 @@ def test_an_interrupt_says_what_becomes_of_the_job(
     local: bool,
     what: str,
 ) -> None:
-    from qprovider_core._job import Job
-
-    def wait_for_final_state(self: Job, **options: Any) -> None:
+    def watch_jobs(jobs: object, **options: Any) -> None:
         raise KeyboardInterrupt
 
     vendor(local=local)
-    monkeypatch.setattr(Job, "wait_for_final_state", wait_for_final_state)
+    monkeypatch.setattr("qprovider_core._waiting.watch_jobs", watch_jobs)
     result = call(bell, "--backend", "small")
     assert result.exit_code == 130
     assert "job job-1 on acme:small" in result.stderr
