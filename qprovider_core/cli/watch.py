@@ -31,8 +31,9 @@ _MOST_NAMED = 5  # ids in the line that says how to come back
 def command(ctx: click.Context, ids: tuple[str, ...], timeout: float | None, interval: float | None) -> None:
     """Watch jobs until they have ended.
 
-    These, or all that have not ended yet. On a terminal a table is kept up to date; elsewhere each change has a line. Ctrl-C leaves the jobs alone. The exit
-    code is 0 when all are done, and 1 when one failed, was cancelled, or has not ended in time.
+    These, or all that have not ended yet. On a terminal a table is kept up to date; elsewhere each change has a line.
+    Ctrl-C leaves the jobs alone. The exit code is 0 when all are done, and 1 when one failed, was cancelled, or has
+    not ended in time.
     """
     jobs = _jobs(ids)
     if not jobs:
