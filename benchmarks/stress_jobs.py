@@ -200,7 +200,7 @@ def run(jobs: int, kills: int, workers: int, seed: int) -> dict[str, Any]:
     started = time.monotonic()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Emulator(latency_s=0.02, seed=seed, workers=2) as emulator,
+        Emulator(latency_s=0.02, seed=seed, workers=2, usage_limit_s=1e7) as emulator,
     ):
         ledger = Path(folder) / "jobs.sqlite3"
         environment = {
@@ -276,7 +276,10 @@ def drive(
         if done.returncode == -signal.SIGKILL:
             killed[str(point)] += 1
         elif done.returncode != 0:
-            print(f"a worker at {point or 'no point'} ended with {done.returncode}:\n{done.stderr[-4000:]}", file=sys.stderr)
+            print(
+                f"a worker at {point or 'no point'} ended with {done.returncode}:\n{done.stderr[-4000:]}",
+                file=sys.stderr,
+            )
             return
         elif point is None:
             return
