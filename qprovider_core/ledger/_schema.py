@@ -53,6 +53,7 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_listed ON jobs (created, seq, place, state, final, name, tags);
 CREATE INDEX jobs_id ON jobs (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX jobs_name ON jobs (name) WHERE name IS NOT NULL;
 CREATE INDEX jobs_session ON jobs (session) WHERE session IS NOT NULL;
 CREATE INDEX jobs_open ON jobs (seq) WHERE final = 0;
 CREATE TABLE tags (

@@ -1,7 +1,7 @@
 """Which jobs to read: the query as SQL.
 
 What is read is the index `jobs_listed`, newest first, until there are enough. Only where few jobs have what is asked
-for (a tag, a session) they are looked at one by one.
+for (a tag, a name, a session, no end yet) they are looked at one by one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from qprovider_core.ledger._rows import COLUMNS, FROM, micros, stored
 from qprovider_core.records.jobs import JobState
 
 _FEW = 4000
+_LISTED = "INDEXED BY jobs_listed"
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +69,7 @@ def _where(db: sqlite3.Connection, query: LedgerQuery, places: list[int] | None)
     """The condition over ``jobs j``, its values, and what to read."""
     conditions: list[str] = ["1"]
     values: list[object] = []
-    index = "INDEXED BY jobs_listed"
+    index = _LISTED
 
     def add(condition: str, *more: object) -> None:
         conditions.append(condition)
@@ -79,9 +80,7 @@ def _where(db: sqlite3.Connection, query: LedgerQuery, places: list[int] | None)
     if query.states:
         add(f"j.state IN ({', '.join('?' * len(query.states))})", *(state.value for state in query.states))
     if query.pending is not None:
-        add("j.final = ?", not query.pending)
-    if query.name is not None:
-        add("j.name = ?", stored(query.name))
+        add(f"j.final = {int(not query.pending)}")
     if query.created_after is not None:
         add("j.created >= ?", micros(query.created_after))
     if query.created_before is not None:
@@ -89,8 +88,13 @@ def _where(db: sqlite3.Connection, query: LedgerQuery, places: list[int] | None)
     if query.session_id is not None:
         add("j.session = ?", stored(query.session_id))
         index = "INDEXED BY jobs_session"
+    if query.name is not None:
+        name = stored(query.name)
+        add("j.name = ?", name)
+        if index == _LISTED and _are_few(db, "jobs WHERE name = ?", name):
+            index = "INDEXED BY jobs_name"
     for tag in map(stored, query.tags):
-        if index == "INDEXED BY jobs_listed" and _is_rare(db, tag):
+        if index == _LISTED and _are_few(db, "tags WHERE tag = ?", tag):
             add("j.seq IN (SELECT seq FROM tags WHERE tag = ?)", tag)
             index = "NOT INDEXED"  # but by their numbers
         else:
@@ -100,13 +104,13 @@ def _where(db: sqlite3.Connection, query: LedgerQuery, places: list[int] | None)
                 json.dumps(tag),
                 tag,
             )
+    if index == _LISTED and query.pending and _are_few(db, "jobs WHERE final = 0"):
+        index = "INDEXED BY jobs_open"
     return " AND ".join(conditions), values, index
 
 
-def _is_rare(db: sqlite3.Connection, tag: str) -> bool:
-    found: int = db.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM tags WHERE tag = ? LIMIT ?)", (tag, _FEW + 1)
-    ).fetchone()[0]
+def _are_few(db: sqlite3.Connection, rows: str, *values: object) -> bool:
+    found: int = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT ?)", (*values, _FEW + 1)).fetchone()[0]
     return found <= _FEW
 
 
@@ -114,18 +118,20 @@ def _places(db: sqlite3.Connection, query: LedgerQuery) -> list[int] | None:
     """The places that the query speaks of; None for all. They are few, so that patterns cost nothing."""
     if not (query.providers or query.accounts or query.backends or query.instance is not None):
         return None
+    total = 0
     wanted = [_tests(names) for names in (query.providers, query.accounts, query.backends)]
     found = []
     for place, provider, account, instance, backend in db.execute(
         "SELECT id, provider, account, instance, backend FROM places"
     ):
+        total += 1
         fits = all(
             not tests or any(test(name) for test in tests)
             for tests, name in zip(wanted, (provider, account, backend), strict=True)
         )
         if fits and query.instance in (None, instance):
             found.append(int(place))
-    return found
+    return None if 0 < total == len(found) else found
 
 
 def _tests(names: Sequence[str]) -> list[Callable[[str], Any]]:

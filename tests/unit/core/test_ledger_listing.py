@@ -131,7 +131,7 @@ def plan(ledger: Ledger, query: LedgerQuery) -> str:
     [
         LedgerQuery(limit=5),
         LedgerQuery(providers=["acme"], states=[JobState.ERROR], limit=5),
-        LedgerQuery(name="vqe", pending=True, limit=5),
+        LedgerQuery(providers=["acme"], pending=False, limit=5),
         LedgerQuery(created_after=BEGAN, backends=["t*"], limit=5),
     ],
 )
@@ -142,11 +142,14 @@ def test_filters_are_read_from_one_index_in_order(ledger, query):
     assert "SCAN j\n" not in told
 
 
-def test_rare_tags_and_sessions_are_looked_up(ledger, monkeypatch):
+def test_rare_things_are_looked_up(ledger, monkeypatch):
+    assert "jobs_name" in plan(ledger, LedgerQuery(name="n-1", pending=True))
+    assert "jobs_open" in plan(ledger, LedgerQuery(pending=True, providers=["acme"]))
     assert "jobs_listed" not in plan(ledger, LedgerQuery(tags=["rare"], providers=["acme"]))
     assert "jobs_session" in plan(ledger, LedgerQuery(session_id="s-1", tags=["rare"]))
     monkeypatch.setattr(_select, "_FEW", 0)
-    assert "COVERING INDEX jobs_listed" in plan(ledger, LedgerQuery(tags=["common"], providers=["acme"]))
+    for query in (LedgerQuery(tags=["common"], providers=["acme"]), LedgerQuery(name="vqe", pending=True)):
+        assert "COVERING INDEX jobs_listed" in plan(ledger, query)
 
 
 NONSENSE = [
