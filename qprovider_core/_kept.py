@@ -108,7 +108,8 @@ class Kept:
                 return None
             document = ledger.calibration(record.key)
             try:
-                return None if document is None else BackendProperties.from_dict(document)
+                found = None if document is None else BackendProperties.from_dict(document)
+                return None if found is None or found.qubits is None else found  # which reads it all
             except ResponseError as exc:  # of a version to come, or damaged
                 raise LedgerError(
                     f"The calibration of job {info.id} cannot be read from the ledger.",
