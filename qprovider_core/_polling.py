@@ -40,6 +40,13 @@ _LISTS_LOST = 3  # in a row; then jobs are asked for by themselves, too
 _GRACE_S = 5.0  # after a request's own limit; then it counts as lost, whatever it still does
 
 
+def _looked(job: Any, limit_s: float, held_s: float) -> Any:
+    """A look at one job; one that may not have arrived is settled."""
+    if job.info.state is JobState.SUBMIT_UNKNOWN and (settle := getattr(job, "settle", None)) is not None:
+        return settle(limit_s)
+    return job.refresh(limit_s, wait_s=held_s)
+
+
 class Group:
     """The jobs of one account.
 
@@ -143,7 +150,7 @@ class Group:
         return Request(
             group=self,
             watches=[watch],
-            work=lambda: job.refresh(limit, wait_s=held_s),
+            work=lambda: _looked(job, limit, held_s),
             late_at=now + limit + _GRACE_S,
             held=held_s > 0,
             before=watch.state,

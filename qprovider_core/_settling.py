@@ -15,6 +15,7 @@ from qprovider_core._looking import can_look, look
 from qprovider_core._submission import GIVEN_UP, Dispatch, Sent, as_settled, under_way
 from qprovider_core.errors import (
     AuthenticationError,
+    JobFailedError,
     LedgerError,
     SubmitUnknownError,
     TransportError,
@@ -35,7 +36,7 @@ def settle(
     since: float,
     load: Callable[[], JobRequest | None],
     ledger: Ledger | None,
-    resend: bool = True,
+    resend: bool | None = True,
     timeout: float | None = None,
 ) -> JobInfo | None:
     """Ask once what became of a submission; where it certainly did not arrive, send it again.
@@ -44,11 +45,13 @@ def settle(
         since: When it was last on its way, as far as the caller knows, in seconds since 1970; what the ledger knows
             counts more.
         load: Gives the request, to send it again; None where it was not kept.
-        resend: Whether it may be sent again at all. What was given up is not, nor what runs in another process.
+        resend: Whether it may be sent again at all; where not, and it did certainly not arrive, it is noted as failed.
+            What was given up is not sent again, nor what runs in another process. None: just look.
     Returns:
         The job; None: that is still not known.
     Raises:
-        SubmitUnknownError: The vendor cannot tell; or the job did not arrive, and is not sent again.
+        SubmitUnknownError: The vendor cannot tell.
+        JobFailedError: The job did not arrive, and is not sent again.
         AuthenticationError, TransportError: The vendor could not be asked.
         QProviderError: It did not arrive, and failed when it was sent again.
     """
@@ -102,11 +105,12 @@ def settle(
             job_id=key,
             hint="Ask again later with `qprovider jobs reconcile`, or look at the vendor's own list of jobs.",
         )
+    if resend is None:
+        return None
     request, why = _to_send(account, record, load, resend)
     if request is None:
-        gone = SubmitUnknownError(
+        gone = JobFailedError(
             f"Job {key} did not arrive at {account.label}, and was not sent again{why}.",
-            key=key,
             job_id=key,
             hint="Run the circuits again: job.rerun(), `qprovider rerun` with its key, or backend.run(…).",
         )

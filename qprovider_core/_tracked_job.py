@@ -119,7 +119,8 @@ class TrackedJob(JobV1):
     # -- where it stands ----------------------------------------------------------------------------------
 
     def refresh(self, timeout: float | None = None, *, wait_s: float = 0.0) -> JobInfo:
-        """Ask the vendor how the job stands; a job that has ended is not asked for again.
+        """Ask the vendor how the job stands; a job that has ended is not asked for again, and one that may not have
+        arrived is looked for.
 
         Args:
             timeout: Seconds that the vendor has to answer.
@@ -130,10 +131,8 @@ class TrackedJob(JobV1):
         with self._lock:
             self._asked += 1
             turn = self._asked
-        if self.info.state is JobState.SUBMIT_UNKNOWN:
-            told = self._settled(timeout)
-        else:
-            told = self._asked_for(timeout, wait_s)
+        unknown = self.info.state is JobState.SUBMIT_UNKNOWN
+        told = self._settled(timeout, resend=None) if unknown else self._asked_for(timeout, wait_s)
         with self._lock:
             # An answer may arrive after a later one: it must not take the job back.
             if turn > self._told and told is not None:
@@ -177,7 +176,20 @@ class TrackedJob(JobV1):
             return record.info  # another process runs it, or ran it
         raise UnknownJobError(self.info.id, what=f"{self._account.label} has no job {self.info.id!r} any more.")
 
-    def _settled(self, timeout: float | None) -> JobInfo | None:
+    def settle(self, timeout: float | None = None) -> JobInfo:
+        """Find out what became of a submission whose answer was lost; where it did certainly not arrive, send it again.
+        A wait does so.
+
+        Raises:
+            SubmitUnknownError: The vendor cannot tell.
+        """
+        if self.info.state is JobState.SUBMIT_UNKNOWN:
+            told = self._settled(timeout, resend=True)
+            if told is not None:
+                return self.take(told)
+        return self.info
+
+    def _settled(self, timeout: float | None, *, resend: bool | None) -> JobInfo | None:
         """Look for a job of which it is not known whether it arrived; None: it still is not."""
         return settle(
             self._account,
@@ -185,6 +197,7 @@ class TrackedJob(JobV1):
             since=self._since,
             load=self._sent_request,
             ledger=self._kept.ledger,
+            resend=resend,
             timeout=timeout,
         )
 

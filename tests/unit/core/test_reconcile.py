@@ -270,5 +270,5 @@ def test_times_of_the_clock_do_not_matter_to_whom_sends(unsure):
             at = int((start + timedelta(days=number)).timestamp()) * 10**6 + 123457 + 111111 * number
             db.execute("UPDATE jobs SET sent = ?, updated = ? WHERE key = ?", (at, at, job.key))
     for job in acme.left:
-        job.refresh()
+        job.settle()
     assert [job.info.state for job in acme.left] == [JobState.DONE] * 8

@@ -15,6 +15,7 @@ from qprovider_core import _settling
 from qprovider_core.errors import (
     AuthenticationError,
     InvalidInputError,
+    JobFailedError,
     LedgerError,
     QProviderError,
     SubmitUnknownError,
@@ -96,10 +97,12 @@ def test_the_settle_time_is_waited_for_then_too(unsure, monkeypatch):
     monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "0")
     acme = unsure(lost())
     monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "1000")
-    assert acme.job.state().state is JobState.SUBMIT_UNKNOWN
+    assert acme.job.settle().state is JobState.SUBMIT_UNKNOWN
     assert len(acme.sent) == 1
     monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "0")
-    assert acme.job.state().state is JobState.DONE
+    assert acme.job.state().state is JobState.SUBMIT_UNKNOWN  # who asks how it stands does not have it sent
+    assert len(acme.sent) == 1
+    assert acme.job.settle().state is JobState.DONE
 
 
 def test_a_copy_a_pickle_and_another_handle_find_it_too(unsure):
@@ -118,7 +121,7 @@ def test_a_vendor_that_cannot_tell_is_named(unsure):
     acme = unsure()
     acme.lookup = UNKNOWN
     with pytest.raises(SubmitUnknownError, match="cannot tell now") as caught:
-        acme.job.refresh()
+        acme.job.settle()
     assert (caught.value.key, "reconcile" in caught.value.hint) == (acme.job.key, True)
     assert acme.job.state().state is JobState.SUBMIT_UNKNOWN
     with pytest.raises(SubmitUnknownError, match="cannot be cancelled"):
@@ -129,18 +132,18 @@ def test_a_look_up_that_fails_is_told_as_what_it_is(unsure):
     acme = unsure()
     acme.lookup = lost()
     with pytest.raises(TransportError, match="is not known"):
-        acme.job.refresh()
+        acme.job.settle()
     acme.lookup = AuthenticationError("Expired.")
     with pytest.raises(AuthenticationError):
-        acme.job.refresh()
+        acme.job.settle()
 
 
 def test_a_job_whose_circuits_were_not_kept_is_not_sent_again(unsure, monkeypatch):
     monkeypatch.setenv("QPROVIDER_LEDGER_CIRCUITS", "off")
     acme = unsure(lost())
     other = qp.job(acme.job.key)
-    with pytest.raises(SubmitUnknownError, match="its circuits were not kept"):
-        other.refresh()
+    with pytest.raises(JobFailedError, match="its circuits were not kept"):
+        other.settle()
     assert len(acme.sent) == 1
     assert record_of(acme.job).info.state is JobState.ERROR
     assert acme.job.state().state is JobState.ERROR  # the first handle learns of it
@@ -154,16 +157,16 @@ def test_circuits_that_cannot_be_read_are_told(unsure, monkeypatch):
         raise LedgerError("The circuits are damaged.")
 
     monkeypatch.setattr(other, "_sent_request", damaged)
-    with pytest.raises(SubmitUnknownError, match="cannot be read"):
-        other.refresh()
+    with pytest.raises(JobFailedError, match="cannot be read"):
+        other.settle()
     assert len(acme.sent) == 1
 
 
 def test_a_job_that_was_forgotten_meanwhile_is_not_sent_again(unsure):
     acme = unsure(lost())
     ledger_in_use().delete(acme.job.key)
-    with pytest.raises(SubmitUnknownError, match="was not sent again"):
-        acme.job.refresh()
+    with pytest.raises(JobFailedError, match="was not sent again"):
+        acme.job.settle()
     assert len(acme.sent) == 1
 
 
@@ -171,10 +174,10 @@ def test_without_a_readable_ledger_a_job_is_found_and_not_sent_again(unsure, mon
     acme = unsure(lost())
     ledger_in_use().close()
     ledger_in_use().path.write_bytes(b"this is no database at all" * 100)
-    with pytest.raises(SubmitUnknownError, match="was not sent again"):
-        acme.job.refresh()
+    with pytest.raises(JobFailedError, match="was not sent again"):
+        acme.job.settle()
     acme.take(acme.sent[0])
-    assert acme.job.refresh().id == "a0"
+    assert acme.job.settle().id == "a0"
     assert len(acme.sent) == 1
 
 
@@ -202,15 +205,15 @@ def test_a_second_failure_while_it_is_settled_is_raised_and_noted(unsure):
     acme = unsure(lost())
     acme.faults.append(InvalidInputError("Too wide by now."))
     with pytest.raises(InvalidInputError):
-        acme.job.refresh()
+        acme.job.settle()
     assert record_of(acme.job).info.state is JobState.ERROR
     assert acme.job.state().state is JobState.ERROR
 
 
 def test_a_job_that_ends_with_its_process_is_not_sent_by_another_one(unsure):
     acme = unsure(lost(), spec=attrs.evolve(SPEC, process_bound=True))
-    with pytest.raises(SubmitUnknownError, match="in the process that submitted it"):
-        qp.job(acme.job.key).refresh()
+    with pytest.raises(JobFailedError, match="in the process that submitted it"):
+        qp.job(acme.job.key).settle()
     assert len(acme.sent) == 1
 
 
@@ -246,11 +249,11 @@ def test_a_job_that_is_just_being_sent_again_is_left_alone_however_long_that_tak
     acme.faults.append(slowly)
     others = [qp.job(acme.job.key) for _ in range(3)]
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(acme.job.refresh)
+        sending = pool.submit(acme.job.settle)
         entered.wait(30)
-        assert [other.refresh().state for other in others] == [JobState.SUBMIT_UNKNOWN] * 3
+        assert [other.settle().state for other in others] == [JobState.SUBMIT_UNKNOWN] * 3
         assert qp.reconcile().sent_again == ()
         go.set()
         assert sending.result(30).id == "a0"
     assert len(acme.sent) == 2
-    assert [other.refresh().id for other in others] == ["a0"] * 3
+    assert [other.settle().id for other in others] == ["a0"] * 3
