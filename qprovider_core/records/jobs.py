@@ -246,6 +246,7 @@ class JobDetails(Record):
         logs: Text.
         metrics: As the vendor sends them.
         circuits: The circuits as Qiskit objects, where the vendor gives them back.
+        pubs: The same with their parameter values and shots, as they were submitted, so that the job can be run again.
         options: The options it ran with.
         steps: Name of a step to the aware time at which it was reached.
     """
@@ -253,5 +254,6 @@ class JobDetails(Record):
     logs: str | None = None
     metrics: Mapping[str, Any] = attrs.field(factory=dict)
     circuits: tuple[Any, ...] | None = attrs.field(default=None, converter=as_tuple)
+    pubs: tuple[SamplePub | EstimatePub, ...] | None = attrs.field(default=None, converter=as_tuple)
     options: Mapping[str, Any] | None = None
     steps: Mapping[str, datetime] = attrs.field(factory=dict)

@@ -115,9 +115,9 @@ class Jobs:
 
     def details(self, job: JobRef, deadline: Deadline) -> JobDetails:
         """Logs, metrics, circuits and options; the three requests side by side."""
-        from qprovider_ibm._params import circuits_of, options_of  # late: needs Qiskit
+        from qprovider_ibm._params import circuits_of, options_of, whole_pubs_of  # late: needs Qiskit
 
-        crn, _ = self._of(job, deadline, lambda crn: self._client.job(crn, job.id, deadline))
+        crn, told = self._of(job, deadline, lambda crn: self._client.job(crn, job.id, deadline))
         placed = JobRef(id=job.id, instance=crn)
         calls: list[Callable[[], Any]] = [
             lambda: self.data(placed, deadline),
@@ -131,6 +131,7 @@ class Jobs:
             logs=logs,
             metrics=metrics,
             circuits=tuple(circuits_of(params)) if known else None,
+            pubs=whole_pubs_of(params, _wire.job_info(told, crn).kind) if known else None,
             options=options_of(params) if known else None,
             steps=_wire.steps(metrics),
         )

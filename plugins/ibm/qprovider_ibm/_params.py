@@ -260,6 +260,17 @@ def pubs_of(params: Mapping[str, Any], kind: str = "sample") -> list[SamplePub |
     return found
 
 
+def whole_pubs_of(params: Mapping[str, Any], kind: str | None) -> tuple[SamplePub | EstimatePub, ...] | None:
+    """The pubs of a job, to be sent again; None where one of them cannot be read."""
+    if kind not in ("sample", "estimate"):
+        return None  # another program's
+    try:
+        pubs = pubs_of(params, kind)
+    except ResponseError:  # who asks for the circuits alone is told
+        return None
+    return tuple(pubs) if pubs and all(pub.circuit is not None for pub in pubs) else None
+
+
 def _pubs(params: Mapping[str, Any]) -> list[Any]:
     pubs = params.get("pubs")
     if pubs is None:

@@ -7,7 +7,7 @@ from qiskit.circuit import Parameter
 import qprovider_core as qp
 from qprovider_core import hookimpl
 from qprovider_core.errors import CircuitError, InvalidInputError, JobError, UnknownBackendError
-from qprovider_core.records import JobDetails, JobInfo, JobState, ProviderSpec
+from qprovider_core.records import JobDetails, JobInfo, JobState, ProviderSpec, SamplePub
 
 pytestmark = pytest.mark.usefixtures("isolated")
 SPEC = ProviderSpec(name="acme", title="Acme", run_options=("depth",))
@@ -79,9 +79,32 @@ def test_the_vendors_copy_is_taken_where_the_ledger_has_none(service, monkeypatc
     assert asked == [1]
 
 
+def test_the_pubs_of_the_vendor_are_sent_as_they_were(service, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_LEDGER", "off")
+    pubs = [SamplePub(circuit=turned(), shots=9, parameter_values=(0.5,))]
+    acme = service(spec=SPEC, job_details=lambda: JobDetails(pubs=pubs))
+    job = acme.backend.run(turned(0.1), job_tags=["t"])
+    qp.job(job.job_id()).rerun()
+    assert acme.sent[1].pubs == tuple(pubs)
+    assert (acme.sent[1].kind, acme.sent[1].tags[1:]) == ("sample", ("t",))
+    assert acme.sent[1].key not in ("", job.key)
+
+
+def test_where_nobody_tells_how_many_shots_it_had_it_is_not_guessed(service, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_LEDGER", "off")
+    options = {}
+    acme = service(job_details=lambda: JobDetails(circuits=[turned(0.5)], options=options))
+    acme.backend.run(turned(0.5))
+    with pytest.raises(JobError, match="how many shots it had"):
+        qp.job("a0").rerun()
+    options["shots"] = 77
+    qp.job("a0").rerun()
+    assert [request.pubs[0].shots for request in acme.sent[1:]] == [77]
+
+
 def test_a_vendors_copy_that_is_not_whole_is_refused(service, monkeypatch):
     monkeypatch.setenv("QPROVIDER_LEDGER", "off")
-    acme = service(job_details=lambda: JobDetails(circuits=[turned()]))
+    acme = service(job_details=lambda: JobDetails(circuits=[turned()], options={"shots": 5}))
     acme.backend.run(turned(0.5))
     with pytest.raises((CircuitError, InvalidInputError)):
         qp.job("a0").rerun()
