@@ -81,6 +81,7 @@ _HOMES = {
         "AuthenticationError",
         "CircuitError",
         "ConfigurationError",
+        "DamagedLedgerError",
         "DeadlineError",
         "InvalidInputError",
         "JobCancelledError",

@@ -9,6 +9,7 @@
     │   └── VetoError                 a cross-cutting plugin refused the call
     ├── AuthenticationError           the vendor refused the credentials
     ├── LedgerError                   .path, .copy: the job record cannot be read or written
+    │   └── DamagedLedgerError        its file is damaged; a copy was kept
     ├── TransportError                .retryable, .arrived: the vendor could not be reached
     │   └── DeadlineError             .timeout_s: no answer in time (also a TimeoutError)
     ├── ResponseError                 .path: an answer that is not of the agreed form
@@ -218,6 +219,10 @@ class LedgerError(QProviderError):
         super().__init__(what, why=why, hint=hint)
         self.path = path
         self.copy = copy
+
+
+class DamagedLedgerError(LedgerError):
+    """The ledger's file is damaged. It is left as it is, and `qprovider jobs repair` saves what can be read."""
 
 
 class ResponseError(QProviderError):

@@ -12,7 +12,7 @@ import click
 from qprovider_core.cli._ledger_place import the_ledger
 from qprovider_core.cli._output import clean, say, say_json, tell
 from qprovider_core.cli._when import When
-from qprovider_core.cli.completion import provider_names
+from qprovider_core.cli.completion import job_ids, provider_names
 
 if TYPE_CHECKING:
     from qprovider_core._reconcile import Reconciled
@@ -136,11 +136,37 @@ def export(ctx: click.Context, file: Path, results: bool, force: bool) -> None:
 def repair() -> None:
     """Save what can be read of a damaged record into a new one.
 
-    The damaged file is kept beside it.
+    The damaged file is kept beside it. A sound one is left alone.
     """
     ledger = the_ledger()
+    if ledger.is_sound():
+        tell(f"{ledger.path} is sound: there is nothing to repair.")
+        return
     kept, saved = ledger.repair()
     tell(f"Saved {saved} {'job' if saved == 1 else 'jobs'} into {ledger.path}. The file as it was is {kept}.")
 
 
-COMMANDS = (reconcile, prune, export, repair)
+@click.command()
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=job_ids)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def forget(ctx: click.Context, ids: tuple[str, ...], yes: bool) -> None:
+    """Forget jobs on this machine, whatever their state. Vendors keep theirs.
+
+    For those, too, of which it will never be known whether they arrived.
+    """
+    import qprovider_core as qp  # late: help needs no core
+
+    ledger = the_ledger()
+    records = [qp.find_job(one, offline=True) for one in ids]
+    if not yes:
+        if not sys.stdin.isatty():
+            ctx.fail("There is no terminal to ask at: add --yes.")
+        named = ", ".join(f"{clean(one.id)} ({one.info.state.value})" for one in records)
+        click.confirm(f"Forget {named}?", abort=True, err=True)
+    for record in records:
+        ledger.delete(record.key)
+        tell(f"Forgot {clean(record.id)}.")
+
+
+COMMANDS = (reconcile, prune, forget, export, repair)

@@ -378,6 +378,12 @@ class Ledger:
         """A copy of the whole ledger as it stands, readable by this user alone."""
         return self._file.copy_to(Path(path))
 
+    def is_sound(self) -> bool:
+        """Whether the whole file can be read."""
+        from qprovider_core.ledger._repair import sound  # late: rare
+
+        return sound(self._file)
+
     def repair(self) -> tuple[Path, int]:
         """Save what can be read of a damaged file into a new one. Returns where the old one was moved to, and how many
         jobs were saved."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from qprovider_core.errors import LedgerError
+from qprovider_core.errors import DamagedLedgerError, LedgerError
 from qprovider_core.ledger._file import LedgerFile
 from qprovider_core.ledger._rows import texts
 from qprovider_core.ledger._statements import put_tags
@@ -21,6 +21,21 @@ _TABLES = {
     "contexts": "seq",
 }  # fmt: skip
 _LAST = 1 << 62
+
+
+def sound(file: LedgerFile) -> bool:
+    """Whether there is nothing to repair.
+
+    Raises:
+        LedgerError: The file cannot be used for another reason: it is a newer version's, or none of ours.
+    """
+    try:
+        with file.reading() as db:
+            return db is None or db.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+    except LedgerError as exc:
+        if isinstance(exc, DamagedLedgerError):
+            return False
+        raise
 
 
 def repaired(file: LedgerFile) -> tuple[Path, int]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from qprovider_core.errors import LedgerError
+from qprovider_core.errors import DamagedLedgerError, LedgerError
 from qprovider_core.secret import get_logger
 
 _log = get_logger("qprovider.ledger")
@@ -108,7 +108,7 @@ def older(path: Path) -> LedgerError:
 def damaged(path: Path, why: str) -> LedgerError:
     """Bytes that are not those of a ledger. No connection of ours may be open: the copy would end its locks."""
     copy = _kept_copy(path)
-    return LedgerError(
+    return DamagedLedgerError(
         f"The ledger {path} is damaged, or no ledger: {why}.",
         path=str(path),
         copy=None if copy is None else str(copy),

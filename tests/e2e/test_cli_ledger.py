@@ -51,6 +51,30 @@ def test_a_damaged_record_is_repaired(run: Run, record: Path) -> None:
     assert list(record.parent.glob("jobs.sqlite3.replaced-*"))
 
 
+def test_a_sound_record_and_one_of_a_newer_version_are_not_repaired(run: Run, record: Path) -> None:
+    done = run("jobs", "repair")
+    assert (done.returncode, "is sound" in done.stderr) == (0, True), done.stderr
+    with sqlite3.connect(record) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    refused = run("jobs", "repair")
+    assert (refused.returncode, "newer version" in refused.stderr) == (1, True), refused.stderr
+    assert not list(record.parent.glob("jobs.sqlite3.replaced-*"))
+
+
+def test_jobs_are_forgotten_one_by_one_whatever_their_state(run: Run, record: Path, listed: Listed) -> None:
+    ledger = Ledger(record)
+    ledger.adopt("ibm", "default", JobInfo(id="nobody-knows", state=JobState.SUBMIT_UNKNOWN, backend="some"))
+    ledger.close()
+    before = len(listed("--offline"))
+    refused = run("jobs", "forget", "nobody-knows")
+    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    done = run("jobs", "forget", "nobody-knows", "--yes")
+    assert (done.returncode, "Forgot nobody-knows." in done.stderr) == (0, True), done.stderr
+    assert len(listed("--offline")) == before - 1
+    assert run("jobs", "forget", "nobody-knows", "--yes").returncode == 2
+
+
 def test_pruning_asks_and_forgets_what_has_ended(
     in_terminal: Callable[..., Any], run: Run, record: Path, tmp_path: Path, listed: Listed
 ) -> None:
