@@ -53,7 +53,7 @@ def check(ledger: Ledger, saved: int) -> None:
             assert db.execute(f"SELECT count(*) FROM {table} WHERE seq NOT IN (SELECT seq FROM jobs)").fetchone() == (
                 0,
             )
-    assert len(numbers(ledger)) == saved
+    assert len({record.key for record in ledger.select(LedgerQuery())}) == saved
     request = JobRequest(backend=BackendRef(name="new"), pubs=[SamplePub(circuit=None, shots=1)], key="key-9999")
     packed = PackedRequest(request=Packer().pack({}), circuits=None, num_circuits=1)
     ledger.write(request, packed, provider="acme", account="default")
