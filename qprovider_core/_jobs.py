@@ -68,6 +68,8 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
     record = Kept(account, None).record(JobInfo(id=job_id, instance=instance, state=JobState.UNKNOWN))
     if record is None:
         record = _of_key(account, job_id)
+    if record is not None and instance not in (None, record.info.instance):
+        record = None  # it is asked whether that place has it
     if record is not None and (_is_whole(record) or record.job_id is None):
         return make_job(account, record.info)  # it will not change any more; or the vendor does not have it yet
     if record is not None:

@@ -33,7 +33,8 @@ def prepared(name: str, value: int) -> QuantumCircuit:
 # ------------------------------------------------------------------------------- a job of another process
 
 
-def test_a_retrieved_result_finds_experiments_by_circuit_and_by_name(provider, simulator, emulator):
+def test_a_retrieved_result_finds_experiments_by_circuit_and_by_name(provider, simulator, emulator, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_LEDGER_CIRCUITS", "off")
     one, two = prepared("one", 1), prepared("two", 2)
     sent = simulator.run([one, two], shots=10)
     sent.result()
@@ -52,7 +53,8 @@ def test_a_retrieved_result_finds_experiments_by_circuit_and_by_name(provider, s
         assert travelled.get_counts("two") == {"10": 10}
 
 
-def test_a_private_result_has_no_names_to_find(provider, simulator):
+def test_a_private_result_has_no_names_to_find(provider, simulator, monkeypatch):
+    monkeypatch.setenv("QPROVIDER_LEDGER_CIRCUITS", "off")
     sent = simulator.run(prepared("one", 1), shots=10, private=True)
     sent.wait_for_final_state()
     result = provider.retrieve_job(sent.job_id()).result()

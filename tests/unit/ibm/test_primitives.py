@@ -51,10 +51,13 @@ class Account:
 
     def __init__(self):
         self.spec = qprovider_ibm.qprovider_provider()
-        self.provider = "ibm"
+        self.provider, self.name = "ibm", "default"
         self.answer = None
 
     def takes(self, hook, argument):
+        return False
+
+    def supports(self, hook):
         return False
 
     def ask(self, hook, **arguments):
@@ -64,6 +67,8 @@ class Account:
 
 class Device:
     """Stands for the backend: it keeps what would be sent."""
+
+    _properties_known = False
 
     full_name = "ibm:ibm_three"
     name = "ibm_three"
