@@ -27,7 +27,7 @@ from qprovider_core._checks import (
     checked_shots,
     checked_tags,
 )
-from qprovider_core._context import follow
+from qprovider_core._context import follow, keep_circuits
 from qprovider_core._job import Job, make_job
 from qprovider_core._submission import submit
 from qprovider_core._target import build_target
@@ -321,7 +321,11 @@ class Backend(BackendV2):
         )
 
     def _submit(self, request: JobRequest, *, rerun_of: str | None = None) -> Job:
-        info = submit(self._account, request, ledger=ledger_in_use(), backend=self.info, rerun_of=rerun_of)
+        ledger = ledger_in_use()
+        try:
+            info = submit(self._account, request, ledger=ledger, backend=self.info, rerun_of=rerun_of)
+        finally:  # attempts that fail are kept, too
+            keep_circuits(self._account, ledger, request)
         job = make_job(self._account, info, backend=self, request=request)
         follow(job)
         return job

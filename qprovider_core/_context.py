@@ -1,4 +1,4 @@
-"""What is kept of a job beside itself: the calibration that held.
+"""What is kept of a job beside itself: the calibration that held, and the circuits of one that runs in this process.
 
 One daemon thread does it, after the vendor has the job or has ended it: neither a submission nor a result waits for it.
 """
@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from qprovider_core import config
 from qprovider_core._concurrency import in_background
 from qprovider_core._keeper import see_to_its_end
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import BackendRef, JobInfo
+from qprovider_core.records import BackendRef, JobInfo, JobRequest
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -83,6 +84,26 @@ def _begin_anew() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_begin_anew)
+
+
+def settled_down(timeout: float = _LAST_S) -> None:
+    """Wait until what is just being written is there, `timeout` seconds at most."""
+    _clerk.flush(timeout)
+
+
+def keep_circuits(account: Account, ledger: Ledger | None, request: JobRequest) -> None:
+    """Keep the circuits of a job that runs in this process. They are copied now, for users may change theirs."""
+    most_bytes = config.ledger_circuits_bytes()
+    if ledger is None or not account.spec.process_bound or not most_bytes:
+        return
+    from qprovider_core.ledger._requests import different_circuits, pack_circuits  # late: needs Qiskit
+
+    circuits = [circuit.copy() for circuit in different_circuits(request)[0]]
+
+    def task() -> None:
+        ledger.put_circuits(request.key, *pack_circuits(circuits, most_bytes))
+
+    _clerk.do(task)
 
 
 def keep_calibration(

@@ -18,6 +18,12 @@ _log = get_logger("qprovider.ledger")
 T = TypeVar("T")
 
 
+def _settle_down() -> None:
+    from qprovider_core._context import settled_down  # late: it imports this module's users
+
+    settled_down()
+
+
 class Kept:
     """What the ledger has of one job, and what it is told.
 
@@ -36,7 +42,9 @@ class Kept:
         return self._tried(ledger_in_use)
 
     def record(self, info: JobInfo, *, events: bool = False) -> JobRecord | None:
-        """What the ledger has of the job."""
+        """What the ledger has of the job; with its timeline, what is just being written is waited for."""
+        if events:
+            _settle_down()
         return self._tried(lambda: self._found(info, events))
 
     def _found(self, info: JobInfo, events: bool = False) -> JobRecord | None:
@@ -92,6 +100,7 @@ class Kept:
 
     def request(self, info: JobInfo) -> JobRequest | None:
         """What was submitted, where the ledger has it."""
+        _settle_down()
 
         def read() -> JobRequest | None:
             ledger, record = ledger_in_use(), self._found(info)

@@ -106,12 +106,15 @@ def _written(
     if ledger is not None:
         from qprovider_core.ledger._requests import pack_request  # late: needs Qiskit, as the request does
 
+        # Of a job that runs in this process nothing leaves the machine: its circuits follow when it runs, see
+        # `keep_circuits`. To pack many takes as long as to simulate them.
+        bound, most_bytes = account.spec.process_bound, config.ledger_circuits_bytes()
         sent_at = ledger.write(
             request,
-            pack_request(request, config.ledger_circuits_bytes()),
+            pack_request(request, None if bound and most_bytes else most_bytes),
             provider=account.provider,
             account=account.name,
-            process_bound=account.spec.process_bound,
+            process_bound=bound,
             rerun_of=rerun_of,
             backend=None if backend is None else backend.to_dict(),
         )

@@ -107,6 +107,13 @@ class Ledger:
             add_event(db, seq, now, "written", shown(packed.left_out))
         return now
 
+    def put_circuits(self, key: str, circuits: bytes | None, left_out: str | None) -> None:
+        """Keep the circuits of a job that was written without them; or why they are not kept."""
+        with self._changing(key) as (db, seq, now):
+            db.execute("UPDATE requests SET circuits = ? WHERE seq = ?", (circuits, seq))
+            if left_out is not None:
+                add_event(db, seq, now, "written", shown(left_out))
+
     def sending(self, key: str, seen: int | None) -> int | None:
         """Note that a job is sent once more. Of several processes that mean to do so one succeeds.
 

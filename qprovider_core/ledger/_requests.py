@@ -41,20 +41,25 @@ class PackedRequest:
     left_out: str | None = None
 
 
-def pack_request(request: JobRequest, most_bytes: int) -> PackedRequest:
+def different_circuits(request: JobRequest) -> tuple[list[Any], list[int]]:
+    """The circuits of a request, each once, and for each pub the place of its own among them. They are told apart by
+    identity: a sweep over parameters has one circuit."""
+    places: dict[int, int] = {}
+    circuits: list[Any] = []
+    for pub in request.pubs:
+        if places.setdefault(id(pub.circuit), len(circuits)) == len(circuits):
+            circuits.append(pub.circuit)
+    return circuits, [places[id(pub.circuit)] for pub in request.pubs]
+
+
+def pack_request(request: JobRequest, most_bytes: int | None) -> PackedRequest:
     """The request as bytes.
 
     Args:
-        most_bytes: Circuits that are larger, packed, are left out; 0: all are.
+        most_bytes: Circuits that are larger, packed, are left out; 0: all are. None: they follow later.
     """
-    places: dict[int, int] = {}  # by identity: a sweep over parameters has one circuit
-    circuits: list[Any] = []
-    pubs = []
-    for pub in request.pubs:
-        place = places.setdefault(id(pub.circuit), len(circuits))
-        if place == len(circuits):
-            circuits.append(pub.circuit)
-        pubs.append(attrs.evolve(pub, circuit=place))
+    circuits, places = different_circuits(request)
+    pubs = [attrs.evolve(pub, circuit=place) for pub, place in zip(request.pubs, places, strict=True)]
     packer = Packer()
     data = {
         "pubs": tuple(pubs),
@@ -63,7 +68,7 @@ def pack_request(request: JobRequest, most_bytes: int) -> PackedRequest:
     }
     packed = packer.pack(data)
     left_out = [f"options of the kind {', '.join(sorted(packer.lost))} are kept as text only"] if packer.lost else []
-    files, why = _kept_circuits(circuits, most_bytes)
+    files, why = (None, None) if most_bytes is None else pack_circuits(circuits, most_bytes)
     if why:
         left_out.append(why)
     return PackedRequest(
@@ -71,7 +76,7 @@ def pack_request(request: JobRequest, most_bytes: int) -> PackedRequest:
     )
 
 
-def _kept_circuits(circuits: Sequence[Any], most_bytes: int) -> tuple[bytes | None, str | None]:
+def pack_circuits(circuits: Sequence[Any], most_bytes: int) -> tuple[bytes | None, str | None]:
     """The circuits as bytes, or why they are not kept."""
     if not most_bytes:
         return None, "circuits are not kept"

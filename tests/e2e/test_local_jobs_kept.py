@@ -204,3 +204,18 @@ def test_without_a_ledger_a_local_job_is_what_it_was(monkeypatch):
     job.delete()
     with pytest.raises(UnknownJobError):
         qp.job(job.job_id())
+
+
+def test_circuits_are_kept_as_they_were_run_whatever_is_done_to_them_afterwards():
+    from qiskit import QuantumCircuit
+
+    circuit = QuantumCircuit(1, 1)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    job = qp.get_backend("local:aer_simulator").run([circuit, circuit], shots=5)
+    circuit.x(0)
+    kept = ledger_in_use().request(job.key) if job.record().has_circuits else None
+    assert kept is not None
+    assert [pub.circuit.count_ops()["x"] for pub in kept.pubs] == [1, 1]
+    assert kept.pubs[0].circuit is kept.pubs[1].circuit
+    assert qp.job(job.job_id()).rerun().result(timeout=60).get_counts() == [{"1": 5}, {"1": 5}]
