@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import qprovider_core as qp
-from qprovider_core import fleet
+from qprovider_core import _plugins, fleet
 from qprovider_core.errors import JobFailedError, UnknownJobError
 from qprovider_core.ledger import PROCESS_ENDED, ledger_in_use
 from qprovider_core.records import JobState
@@ -54,6 +54,7 @@ def alone(tmp_path, monkeypatch) -> Iterator[None]:
     """Just the local simulators, and a fleet of its own that is closed at the end."""
     monkeypatch.setenv("QPROVIDER_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("QPROVIDER_PLUGINS", "local")
+    monkeypatch.setattr(_plugins, "_registry", _plugins.Registry())
     own = fleet.Fleet()
     monkeypatch.setattr(fleet, "_fleet", own)
     yield

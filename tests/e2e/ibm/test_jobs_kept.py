@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import qprovider_core as qp
+from qprovider_core import _plugins, fleet
 from qprovider_core.errors import InvalidInputError, JobFailedError
 from qprovider_core.ledger import ledger_in_use
 from qprovider_core.records import JobState
@@ -50,6 +51,8 @@ def signed_in(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("QPROVIDER_SETTLE_TIME", "0.5")
     monkeypatch.setenv("QPROVIDER_PLUGINS", "ibm")
+    monkeypatch.setattr(_plugins, "_registry", _plugins.Registry())
+    monkeypatch.setattr(fleet, "_fleet", fleet.Fleet())
     return emulator
 
 
