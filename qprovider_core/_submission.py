@@ -266,6 +266,8 @@ class Dispatch:
             self._out = False
             return None
         if of_plugin:
+            if exc.__cause__ is not None and not can_look(self._sent.account):
+                raise self._failed(exc)  # the vendor's own words, as a rule, and nobody could ever tell otherwise
             self._given_up(failure_text(exc))
             raise exc  # its author is to see it; the ledger says that nobody knows
         return self._unknown(f"{exc.what} {told.why}")

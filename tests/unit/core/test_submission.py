@@ -427,3 +427,13 @@ def test_a_plugin_at_fault_whose_vendor_certainly_has_no_job_has_failed(service)
 def test_a_plugin_that_ends_the_interpreter_does_not(service):
     acme = service(("after", SystemExit(3)))
     assert acme.backend.run(bit()).job_id() == "a0"
+
+
+def test_a_plugin_at_fault_whose_vendor_cannot_be_asked_has_failed_with_the_vendors_words(service, naps):
+    acme = service(RuntimeError("no credit left"), find=False, spec=attrs.evolve(SPEC, max_tags=0))
+    with pytest.raises(PluginError, match="no credit left"):
+        acme.backend.run(bit())
+    record = only_record()
+    assert record.info.state is JobState.ERROR
+    assert "no credit left" in record.info.error
+    assert naps == []
