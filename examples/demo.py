@@ -66,7 +66,7 @@ def main() -> None:
     counts = {name: job.result().get_counts() for name, job in jobs.items()}
     compare({name.replace("local:aer_simulator", "ideal"): found for name, found in counts.items()})
 
-    print("\nWhat the ledger keeps of these jobs, also for a new process and without a network\n")
+    print("\nWhat the ledger keeps of them, for any process and without a network\n")
     for record in qp.list_jobs(tags="demo", offline=True):
         kept = "result kept" if record.has_result else "no result yet"
         print(f"  {record.id[:20]:<22}{record.info.backend or '':<22}{record.info.state.value:<8}{kept}")
