@@ -5,8 +5,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.toml
 
-# Two workers: the suite waits a good deal for deadlines and processes. `make test JOBS=0` runs it in one.
-JOBS ?= 2
+# Three workers, also on two cores: the suite waits a good deal for deadlines and processes. `make test JOBS=0` runs it in one.
+JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
 .PHONY: help demo tutorial test check bench stress clean
