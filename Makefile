@@ -14,8 +14,8 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 help:
 	@echo "make demo      list backends of two vendors, choose, run a circuit"
 	@echo "make tutorial  IBM's tutorial of the retired provider, on an emulated service"
-	@echo "make test      run the tests"
-	@echo "make check     ruff, mypy and the tests with coverage"
+	@echo "make test      run the tests, but for a few that start many processes"
+	@echo "make check     ruff, mypy and all tests, with coverage"
 	@echo "make bench     run the benchmarks"
 	@echo "make stress    1,000 jobs under faults and kill -9; takes some ten minutes"
 	@echo "make clean     remove .venv and all that was built"
@@ -27,7 +27,7 @@ tutorial: $(INSTALLED)
 	@$(BIN)/python examples/tutorial.py
 
 test: $(INSTALLED)
-	@$(PYTEST)
+	@$(PYTEST) -m "not slow"
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check

@@ -192,7 +192,7 @@ def plant(point: str, after: int) -> None:
 # ------------------------------------------------------------------------------------------------------ the whole
 
 
-def run(jobs: int, kills: int, workers: int, seed: int) -> dict[str, Any]:
+def run(jobs: int, kills: int, workers: int, seed: int, most_passes: int) -> dict[str, Any]:
     """Everything, and what came of it."""
     from qprovider_ibm.emulator import Emulator
 
@@ -221,7 +221,9 @@ def run(jobs: int, kills: int, workers: int, seed: int) -> dict[str, Any]:
         turns = [POINTS[n % len(POINTS)] for n in range(kills)]
         plans = [iter(turns[n :: len(parts)]) for n in range(len(parts))]
         threads = [
-            threading.Thread(target=drive, args=(part, plan, random.Random(f"{seed} {part}"), environment, killed))
+            threading.Thread(
+                target=drive, args=(part, plan, random.Random(f"{seed} {part}"), most_passes, environment, killed)
+            )
             for part, plan in zip(parts, plans, strict=True)
         ]
         for thread in threads:
@@ -264,13 +266,14 @@ def drive(
     part: tuple[int, int],
     plan: Iterator[str],
     chance: random.Random,
+    most_passes: int,
     environment: dict[str, str],
     killed: Counter[str],
 ) -> None:
     """Workers for one part of the numbers, one after another, until one comes to its end."""
     while True:
         point = next(plan, None)
-        ends = ["--point", point, "--after", str(chance.randint(1, 6))] if point else []
+        ends = ["--point", point, "--after", str(chance.randint(1, most_passes))] if point else []
         command = [sys.executable, __file__, "--worker", *map(str, part), *ends]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
         if done.returncode == -signal.SIGKILL:
@@ -346,6 +349,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=120, help="processes that are ended in their middle")
     parser.add_argument("--workers", type=int, default=4, help="processes that submit at once")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--passes", type=int, default=6, help="a point is passed at most so often before it strikes")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--point", choices=POINTS, help=argparse.SUPPRESS)
@@ -354,7 +358,7 @@ def main() -> None:
     if given.worker:
         work(*given.worker, given.point, given.after)
         return
-    told = run(given.jobs, given.kills, given.workers, given.seed)
+    told = run(given.jobs, given.kills, given.workers, given.seed, given.passes)
     if given.json:
         print(json.dumps(told))
     else:

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from qprovider_core import JobInfo, JobState
 from qprovider_core.ledger import Ledger
+
+pytestmark = pytest.mark.slow
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Listed = Callable[..., list[dict[str, Any]]]

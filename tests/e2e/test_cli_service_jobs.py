@@ -57,6 +57,8 @@ import qprovider_core as qp
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qprovider_ibm import IBMEstimator
+
+pytestmark = pytest.mark.slow
 circuit = QuantumCircuit(1)
 circuit.x(0)
 backend = qp.get_backend("ibm:ibm_hanoi")

@@ -29,6 +29,8 @@ SUBMIT = """
 import sys
 import qprovider_core as qp
 from qiskit import qasm3
+
+pytestmark = pytest.mark.slow
 backend = qp.get_backend("ibm:ibm_hanoi")
 circuit = backend.transpile(qasm3.loads(sys.stdin.read()))
 for number in range(int(sys.argv[1])):

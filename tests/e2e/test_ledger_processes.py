@@ -58,6 +58,8 @@ for number in range({SUBMISSIONS}):
 """  # fmt: skip
 CLAIM = PREAMBLE + """
 from qprovider_core.ledger._rows import micros
+
+pytestmark = pytest.mark.slow
 for number in range(20):
     print(number if ledger.sending(f"shared-{number}", int(sys.argv[3])) else "-", flush=True)
 """  # fmt: skip
