@@ -51,19 +51,21 @@ class Job(JobFacts):
     def wait_for_final_state(
         self,
         timeout: float | None = None,
-        wait: float | None = None,
+        wait: float | Callable[..., Any] | None = None,
         callback: Callable[..., Any] | None = None,
     ) -> None:
         """Wait until the job has ended, in whatever way.
 
         Args:
             timeout: Seconds, by the clock, even while the vendor does not answer; None for no limit.
-            wait: Seconds between two looks; growing pauses when not given.
+            wait: Seconds between two looks; growing pauses when not given. A function here is the callback.
             callback: Called after each look with the id, the status and the job.
         Raises:
             JobTimeoutError: It has not ended in time; the job goes on.
             SubmitUnknownError: Whether it arrived is not known, and the vendor cannot tell.
         """
+        if callable(wait):
+            wait, callback = None, wait
         for _ in watch_jobs([self], timeout=timeout, wait=wait, callback=callback):
             pass
 

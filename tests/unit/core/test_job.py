@@ -217,6 +217,12 @@ def test_a_timeout_is_a_number_of_seconds(timeout, job):
     assert handle.asked == []
 
 
+def test_a_callback_may_come_right_after_the_timeout(job):
+    told = []
+    job(JobState.QUEUED, JobState.DONE).wait_for_final_state(10, lambda *args: told.append(args))
+    assert [status for _, status, _ in told][-1] is JobStatus.DONE
+
+
 def test_forever_is_no_limit(job):
     job(JobState.QUEUED, JobState.DONE).wait_for_final_state(timeout=float("inf"), wait=0)
 
