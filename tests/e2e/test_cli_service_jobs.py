@@ -12,6 +12,8 @@ import pytest
 
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Listed = Callable[..., list[dict[str, Any]]]
 
@@ -57,8 +59,6 @@ import qprovider_core as qp
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 from qprovider_ibm import IBMEstimator
-
-pytestmark = pytest.mark.slow
 circuit = QuantumCircuit(1)
 circuit.x(0)
 backend = qp.get_backend("ibm:ibm_hanoi")

@@ -13,6 +13,8 @@ import pytest
 
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMAND = [sys.executable, "-m", "qprovider_core.cli"]
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  (\S+)  (.+)  (\S+:\S+)")
@@ -29,8 +31,6 @@ SUBMIT = """
 import sys
 import qprovider_core as qp
 from qiskit import qasm3
-
-pytestmark = pytest.mark.slow
 backend = qp.get_backend("ibm:ibm_hanoi")
 circuit = backend.transpile(qasm3.loads(sys.stdin.read()))
 for number in range(int(sys.argv[1])):

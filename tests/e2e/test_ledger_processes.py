@@ -21,6 +21,8 @@ from qprovider_core.ledger._pack import Packer
 from qprovider_core.ledger._requests import PackedRequest
 from qprovider_core.records import BackendRef, JobInfo, JobRequest, JobResult, JobState, SamplePub, SamplePubResult
 
+pytestmark = pytest.mark.slow
+
 PROCESSES, SUBMISSIONS, THREADS, KILLS = 16, 32, 20, 40
 RESULT = JobResult(pubs=[SamplePubResult.from_counts({"0": 1})])
 
@@ -58,8 +60,6 @@ for number in range({SUBMISSIONS}):
 """  # fmt: skip
 CLAIM = PREAMBLE + """
 from qprovider_core.ledger._rows import micros
-
-pytestmark = pytest.mark.slow
 for number in range(20):
     print(number if ledger.sending(f"shared-{number}", int(sys.argv[3])) else "-", flush=True)
 """  # fmt: skip

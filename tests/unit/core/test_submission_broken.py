@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import attrs
 import pytest
@@ -12,6 +13,7 @@ from qiskit import QuantumCircuit
 
 import qprovider_core as qp
 from qprovider_core import _kept, _submission, hookimpl
+from qprovider_core._context import settled_down
 from qprovider_core.errors import (
     LedgerError,
     SubmitUnknownError,
@@ -261,11 +263,14 @@ def test_a_job_that_is_just_being_sent_by_somebody_else_is_neither_asked_for_nor
 # ------------------------------------------------------------------------------------------ a ledger that breaks
 
 
-def spoil():
-    """Make the ledger's file unreadable for those who have it open, too."""
+def spoil() -> None:
+    """The ledger's file is one no more; nothing is being written, and nobody has it open."""
     ledger = ledger_in_use()
+    settled_down(10)
     ledger.close()
     ledger.path.write_bytes(b"this is no database at all" * 100)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{ledger.path}{suffix}").unlink(missing_ok=True)
 
 
 def test_what_cannot_be_written_down_is_not_sent(service, caplog):
