@@ -72,21 +72,12 @@ class Kept:
         if not differ(before, info):
             return
 
-        def write() -> None:
-            ledger = ledger_in_use()
-            if ledger is not None and self._found(before) is not None and self.key:
-                ledger.told(self.key, info)
-
-        self._tried(write)
+        self._write(before, lambda ledger, key: ledger.told(key, info))
 
     def result(self, info: JobInfo) -> JobResult | None:
         """The result, where the ledger has it."""
 
-        def read() -> JobResult | None:
-            ledger, record = ledger_in_use(), self._found(info)
-            return None if ledger is None or record is None or not record.has_result else ledger.result(record.key)
-
-        return self._tried(read)
+        return self._read(info, lambda ledger, record: ledger.result(record.key) if record.has_result else None)
 
     def put_result(self, result: JobResult, info: JobInfo) -> None:
         """Keep the result, also of a job that was submitted elsewhere."""
@@ -102,20 +93,13 @@ class Kept:
         """What was submitted, where the ledger has it."""
         _settle_down()
 
-        def read() -> JobRequest | None:
-            ledger, record = ledger_in_use(), self._found(info)
-            return None if ledger is None or record is None or not record.has_circuits else ledger.request(record.key)
-
-        return self._tried(read)
+        return self._read(info, lambda ledger, record: ledger.request(record.key) if record.has_circuits else None)
 
     def calibration(self, info: JobInfo) -> BackendProperties | None:
         """The calibration that held for it, where the ledger has it."""
 
-        def read() -> BackendProperties | None:
-            ledger, record = ledger_in_use(), self._found(info)
-            if ledger is None or record is None or not record.has_calibration:
-                return None
-            document = ledger.calibration(record.key)
+        def read(ledger: Ledger, record: JobRecord) -> BackendProperties | None:
+            document = ledger.calibration(record.key) if record.has_calibration else None
             try:
                 found = None if document is None else BackendProperties.from_dict(document)
                 return None if found is None or found.qubits is None else found  # which reads it all
@@ -126,7 +110,7 @@ class Kept:
                     why=exc.what,
                 ) from exc
 
-        return self._tried(read)
+        return self._read(info, read)
 
     def set(self, info: JobInfo, *, name: str | None = None, note: str | None = None, what: str) -> None:
         """Keep a name or a note.
@@ -149,22 +133,12 @@ class Kept:
     def set_tags(self, info: JobInfo, tags: Sequence[str]) -> None:
         """Note the tags of a job that the ledger has."""
 
-        def write() -> None:
-            ledger = ledger_in_use()
-            if ledger is not None and self._found(info) is not None and self.key:
-                ledger.set_tags(self.key, tags)
-
-        self._tried(write)
+        self._write(info, lambda ledger, key: ledger.set_tags(key, tags))
 
     def set_name(self, info: JobInfo, name: str | None) -> None:
         """Note the name of a job that the ledger has, where the vendor keeps names itself."""
 
-        def write() -> None:
-            ledger = ledger_in_use()
-            if ledger is not None and self._found(info) is not None and self.key:
-                ledger.set_name(self.key, name)
-
-        self._tried(write)
+        self._write(info, lambda ledger, key: ledger.set_name(key, name))
 
     def _taken(self, ledger: Ledger, info: JobInfo) -> str:
         record = self._found(info)
@@ -172,6 +146,19 @@ class Kept:
             self.key = ledger.adopt(self._account.provider, self._account.name, info)
             return self.key
         return record.key
+
+    def _read(self, info: JobInfo, read: Callable[[Ledger, JobRecord], T | None]) -> T | None:
+        """Read something of a job that the ledger has."""
+
+        def work() -> T | None:
+            ledger, record = ledger_in_use(), self._found(info)
+            return None if ledger is None or record is None else read(ledger, record)
+
+        return self._tried(work)
+
+    def _write(self, info: JobInfo, write: Callable[[Ledger, str], None]) -> None:
+        """Write something down of a job that the ledger has."""
+        self._read(info, lambda ledger, record: write(ledger, record.key))
 
     def _tried(self, work: Callable[[], T]) -> T | None:
         try:
@@ -188,6 +175,15 @@ def forget_job(provider: str, job: JobRef) -> None:
         for record in ledger.with_id(job.id, provider) if ledger is not None else ():
             assert ledger is not None
             ledger.delete(record.key)
+    except LedgerError as exc:
+        say_once(exc)
+
+
+def note(ledger: Ledger | None, write: Callable[[Ledger], object]) -> None:
+    """Write something down of a job that goes on whatever becomes of it: where that fails, it is said once."""
+    try:
+        if ledger is not None:
+            write(ledger)
     except LedgerError as exc:
         say_once(exc)
 

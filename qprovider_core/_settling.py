@@ -10,7 +10,7 @@ import attrs
 
 from qprovider_core import _submission, config
 from qprovider_core._absent import AbsentAccount
-from qprovider_core._kept import say_once
+from qprovider_core._kept import note, say_once
 from qprovider_core._looking import can_look, look
 from qprovider_core._submission import GIVEN_UP, Dispatch, Sent, as_settled, under_way
 from qprovider_core.errors import (
@@ -78,7 +78,7 @@ def settle(
     told = look(account, key, timeout)
     if told.job is not None:
         info = attrs.evolve(told.job, key=key)
-        _noted(ledger, lambda kept: kept.accepted(key, info))
+        note(ledger, lambda kept: kept.accepted(key, info))
         return info
     if record is not None and record.account != account.name:
         raise SubmitUnknownError(
@@ -114,7 +114,7 @@ def settle(
             job_id=key,
             hint="Run the circuits again: job.rerun(), `qprovider rerun` with its key, or backend.run(…).",
         )
-        _noted(ledger, lambda kept: kept.failed(key, gone))
+        note(ledger, lambda kept: kept.failed(key, gone))
         raise gone
     sent_at = int(since * 1e6) if record is None or record.sent_at is None else micros(record.sent_at)
     dispatch = Dispatch(Sent(account=account, request=request, ledger=ledger, sent_at=sent_at))
@@ -148,11 +148,3 @@ def _last_under_way(record: JobRecord | None, since: float) -> float:
     sent = record.sent_at.timestamp()
     noted = sent if record.updated_at is None else record.updated_at.timestamp()
     return min(max(noted, sent), sent + _submission.SUBMIT_TIMEOUT_S)
-
-
-def _noted(ledger: Ledger | None, write: Callable[[Ledger], object]) -> None:
-    try:
-        if ledger is not None:
-            write(ledger)
-    except LedgerError as exc:
-        say_once(exc)

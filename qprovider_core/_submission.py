@@ -14,7 +14,6 @@ What a failure means for a submission:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from qprovider_core import config
-from qprovider_core._kept import say_once
+from qprovider_core._kept import note, say_once
 from qprovider_core._key_tag import tagged
 from qprovider_core._looking import Look, can_look, did_not_arrive, look
 from qprovider_core.errors import LedgerError, PluginError, QProviderError, TransportError, VetoError, failure_text
@@ -94,7 +93,7 @@ def submit(
             account.open()
     except BaseException as exc:
         failure = exc if isinstance(exc, QProviderError) else QProviderError("It was interrupted before it was sent.")
-        note(sent, lambda kept: kept.failed(request.key, failure))
+        note(sent.ledger, lambda kept: kept.failed(request.key, failure))
         raise
     return Dispatch(sent, wait_for_limits, in_thread).run()
 
@@ -222,7 +221,7 @@ class Dispatch:
                 say_once(exc, quiet=True),
             )
         except BaseException:  # Ctrl-C shall not cost the id
-            note(self._sent, lambda kept: kept.accepted(key, info))
+            note(self._sent.ledger, lambda kept: kept.accepted(key, info))
             raise
         return info
 
@@ -279,7 +278,7 @@ class Dispatch:
         if last or not self._wait_for_limits or pause is None:
             raise self._failed(exc, "vetoed" if isinstance(exc, VetoError) else "failed")
         _log.info("%s; it is sent again in %g s", exc.what, pause)
-        note(self._sent, lambda kept: kept.note_event(self._sent.key, "failed", failure_text(exc)))
+        note(self._sent.ledger, lambda kept: kept.note_event(self._sent.key, "failed", failure_text(exc)))
         time.sleep(pause)
 
     def _looked_up(self, failed_at: float, *, once: bool) -> tuple[Look, bool]:
@@ -300,18 +299,18 @@ class Dispatch:
         return self._call is not None and not self._call.done()
 
     def _failed(self, exc: QProviderError, what: str = "failed") -> QProviderError:
-        note(self._sent, lambda kept: kept.failed(self._sent.key, exc, what))
+        note(self._sent.ledger, lambda kept: kept.failed(self._sent.key, exc, what))
         return exc
 
     def _given_up(self, why: str) -> None:
         """The caller is told that it failed: it is not to be sent again behind its back."""
-        note(self._sent, lambda kept: kept.note_event(self._sent.key, GIVEN_UP, why))
+        note(self._sent.ledger, lambda kept: kept.note_event(self._sent.key, GIVEN_UP, why))
         self._noted_unknown(why)
 
     def _noted_unknown(self, why: str) -> None:
         # While its call is under way it is just being sent: nobody else shall begin to look for it.
         if not self._is_under_way():
-            note(self._sent, lambda kept: kept.not_known(self._sent.key, why, sent=self._sent.sent_at))
+            note(self._sent.ledger, lambda kept: kept.not_known(self._sent.key, why, sent=self._sent.sent_at))
 
     def _unknown(self, why: str) -> JobInfo:
         """The job of which nobody can tell whether it arrived."""
@@ -348,13 +347,3 @@ def as_settled(record: JobRecord | None) -> JobInfo | None:
     if record is None or (record.job_id is None and not record.info.state.final):
         return None
     return record.info
-
-
-def note(sent: Sent, write: Callable[[Ledger], Any]) -> None:
-    """Write something down of a job that has been sent: where that fails, the job goes on, and it is said once."""
-    if sent.ledger is None:
-        return
-    try:
-        write(sent.ledger)
-    except LedgerError as exc:
-        say_once(exc)
