@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from qprovider_core._job_query import AskedJobs
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import QueryError
 from qprovider_core.errors import PluginError, QProviderError, UnknownJobError
-from qprovider_core.records import Deadline, JobInfo, JobQuery, JobRecord, JobRef
+from qprovider_core.records import Deadline, JobInfo, JobPage, JobQuery, JobRecord, JobRef
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
@@ -106,28 +106,43 @@ class JobLane:
         limit = query.limit
         if self._asked.narrows_here:
             query = attrs.evolve(query, limit=None)  # of what the vendor lists some is left out here
-        cursors: set[str] = set()
-        seen: set[str] = set()
         counted = 0
-        while True:
-            page = self.account.call("qprovider_list_jobs", query=query, deadline=self._deadline)
-            if page is None:
-                return
-            before = len(seen)
-            for info in page.jobs:  # a job created between two pages shifts them: keep the first of each id
-                if info.id not in seen:
-                    seen.add(info.id)
-                    self.infos.setdefault(info.id, info)
-                    counted += counts(info)
-            if page.cursor is None or len(seen) == before or (limit is not None and counted >= limit):
-                return
-            if page.cursor in cursors:
-                raise PluginError(
-                    f"{self.account.label} gives the same page of jobs again and again.",
-                    plugin=self.account.provider,
-                    hook="qprovider_list_jobs",
-                )
-            if self._deadline.remaining_s() <= 0:
-                return  # nobody waits any more
-            cursors.add(page.cursor)
-            query = attrs.evolve(query, cursor=page.cursor)
+
+        def ask(query: JobQuery) -> JobPage | None:
+            page: JobPage | None = self.account.call("qprovider_list_jobs", query=query, deadline=self._deadline)
+            return page
+
+        for infos in pages(self.account, query, ask):
+            for info in infos:
+                self.infos.setdefault(info.id, info)
+                counted += counts(info)
+            if (limit is not None and counted >= limit) or self._deadline.remaining_s() <= 0:
+                return  # enough, or nobody waits any more
+
+
+def pages(account: Account, query: JobQuery, ask: Callable[[JobQuery], JobPage | None]) -> Iterator[list[JobInfo]]:
+    """The pages of a list of jobs, one request each, as long as they are asked for; what came before is left out, for
+    a job that is created between two pages shifts them.
+
+    Raises:
+        PluginError: The vendor gives the same page again and again.
+    """
+    cursors: set[str] = set()
+    seen: set[str] = set()
+    while (page := ask(query)) is not None:
+        fresh = []
+        for info in page.jobs:
+            if info.id not in seen:
+                seen.add(info.id)
+                fresh.append(info)
+        yield fresh
+        if page.cursor is None or not fresh:
+            return
+        if page.cursor in cursors:
+            raise PluginError(
+                f"{account.label} gives the same page of jobs again and again.",
+                plugin=account.provider,
+                hook="qprovider_list_jobs",
+            )
+        cursors.add(page.cursor)
+        query = attrs.evolve(query, cursor=page.cursor)

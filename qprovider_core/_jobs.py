@@ -13,13 +13,13 @@ from qprovider_core._absent import absent_account
 from qprovider_core._account import Account
 from qprovider_core._checks import checked_options
 from qprovider_core._job import Job, make_job, newer
+from qprovider_core._job_lanes import pages
 from qprovider_core._job_query import AskedJobs, checked_limit
 from qprovider_core._kept import Kept
 from qprovider_core._lists import JobList, QueryError
 from qprovider_core._whose import account_of
 from qprovider_core.errors import (
     InvalidInputError,
-    PluginError,
     QProviderError,
     TransportError,
     UnknownJobError,
@@ -119,28 +119,14 @@ def list_jobs(account: Account, *, limit: int | None = 10, **query: Any) -> JobL
         raise InvalidInputError(f"{exc}.") from exc
     if account.spec.process_bound and not wanted.ids and wanted.cursor is None:
         return _list_with_ledger(account, wanted)
-    seen: set[str] = set()
     found: dict[str, JobInfo] = {}
     errors: list[QueryError] = []
     as_of = datetime.now(UTC)
     try:
-        while True:
-            page = account.ask("qprovider_list_jobs", query=wanted)
-            if page is None:
+        for infos in pages(account, wanted, lambda query: account.ask("qprovider_list_jobs", query=query)):
+            found.update((info.id, info) for info in infos)
+            if limit is not None and len(found) >= limit:
                 break
-            before = len(found)
-            for info in page.jobs:  # a job created between two pages shifts them: keep the first of each id
-                found.setdefault(info.id, info)
-            if page.cursor is None or len(found) == before or (limit is not None and len(found) >= limit):
-                break
-            if page.cursor in seen:
-                raise PluginError(
-                    f"{account.label} gives the same page of jobs again and again.",
-                    plugin=account.provider,
-                    hook="qprovider_list_jobs",
-                )
-            seen.add(page.cursor)
-            wanted = attrs.evolve(wanted, cursor=page.cursor)
     except QProviderError as exc:
         if not found:
             raise
