@@ -89,6 +89,7 @@ _HOMES = {
         "JobFailedError",
         "JobTimeoutError",
         "LedgerError",
+        "MissingPackageError",
         "NoAccountError",
         "NoMatchingBackendError",
         "PluginError",

@@ -325,7 +325,7 @@ class Backend(BackendV2):
         try:
             info = submit(self._account, request, ledger=ledger, backend=self.info, rerun_of=rerun_of)
         finally:  # attempts that fail are kept, too
-            keep_circuits(self._account, ledger, request)
+            keep_circuits(self._account, ledger, request, self.info)
         job = make_job(self._account, info, backend=self, request=request)
         follow(job)
         return job

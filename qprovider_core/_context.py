@@ -17,7 +17,7 @@ from qprovider_core._concurrency import in_background
 from qprovider_core._keeper import see_to_its_end
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.ledger import Ledger, ledger_in_use
-from qprovider_core.records import BackendRef, JobInfo, JobRequest
+from qprovider_core.records import BackendInfo, BackendRef, JobInfo, JobRequest
 from qprovider_core.secret import get_logger
 
 if TYPE_CHECKING:
@@ -91,10 +91,10 @@ def settled_down(timeout: float = _LAST_S) -> None:
     _clerk.flush(timeout)
 
 
-def keep_circuits(account: Account, ledger: Ledger | None, request: JobRequest) -> None:
+def keep_circuits(account: Account, ledger: Ledger | None, request: JobRequest, backend: BackendInfo) -> None:
     """Keep the circuits of a job that runs in this process. They are copied now, for users may change theirs."""
     most_bytes = config.ledger_circuits_bytes()
-    if ledger is None or not account.spec.process_bound or not most_bytes:
+    if ledger is None or not account.spec.ends_with_process(backend) or not most_bytes:
         return
     from qprovider_core.ledger._requests import different_circuits, pack_circuits  # late: needs Qiskit
 
@@ -158,5 +158,5 @@ def follow(job: Job) -> None:
     account, kept = job.account, job._kept
     keep_calibration(account, kept, job.info, job._handle)
     ledger = kept.ledger
-    if account.spec.process_bound and ledger is not None and kept.key is not None:
+    if job.process_bound and ledger is not None and kept.key is not None:
         see_to_its_end(account, ledger, kept.key, job.info)

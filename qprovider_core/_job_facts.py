@@ -90,7 +90,7 @@ class JobFacts(TrackedJob):
         try:
             self._account.ask("qprovider_update_job_tags", job=self.ref, tags=sent)
         except UnknownJobError:
-            if not self._account.spec.process_bound or self._kept.record(self.info) is None:
+            if not self.process_bound or self._kept.record(self.info) is None:
                 raise  # else another process runs it, or ran it: the ledger has its tags
         self.info = attrs.evolve(self.info, tags=checked)
         self._kept.set_tags(self.info, checked)

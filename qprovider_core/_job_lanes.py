@@ -14,7 +14,7 @@ from qprovider_core._job_query import AskedJobs
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import QueryError
 from qprovider_core.errors import PluginError, QProviderError, UnknownJobError
-from qprovider_core.records import Deadline, JobInfo, JobPage, JobQuery, JobRecord, JobRef
+from qprovider_core.records import Deadline, JobInfo, JobPage, JobQuery, JobRecord
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
@@ -42,7 +42,7 @@ class JobLane:
         self._deadline = deadline
         self._started = time.monotonic()
         self._open = [
-            JobRef(id=record.job_id, instance=record.info.instance)
+            attrs.evolve(record.info.ref, id=record.job_id)
             for record in open_jobs
             if (record.provider, record.account) == (account.provider, account.name) and record.job_id is not None
         ]

@@ -72,10 +72,11 @@ def retrieve_job(account: Account, job_id: str, instance: str | None = None) -> 
         record = None  # it is asked whether that place has it
     if record is not None and (_is_whole(record) or record.job_id is None):
         return make_job(account, record.info)  # it will not change any more; or the vendor does not have it yet
+    ref = JobRef(id=job_id, instance=instance)
     if record is not None:
-        job_id = record.id
+        ref = attrs.evolve(ref, id=record.id, extra=record.info.extra)
     try:
-        info = account.ask("qprovider_get_job", job=JobRef(id=job_id, instance=instance))
+        info = account.ask("qprovider_get_job", job=ref)
     except UnknownJobError:
         if record is None or not (record.process_bound or record.info.state.final):
             raise

@@ -21,8 +21,10 @@ from qprovider_core import config
 from qprovider_core._concurrency import in_background
 from qprovider_core._credential_fields import credential_fields
 from qprovider_core._provider import HOOKS, Provider, describe, make_manager
+from qprovider_core._requirements import what_is_missing
 from qprovider_core.errors import (
     DeadlineError,
+    MissingPackageError,
     PluginError,
     QProviderError,
     UnknownProviderError,
@@ -48,7 +50,8 @@ class PluginInfo(Record):
         name: Of its entry point, or as given to `register_plugin`.
         kind: ``vendor``, ``cross-cutting``, or ``unknown`` when it could not be loaded.
         provider, title: What it announced, for a vendor.
-        status: ``active``; ``left out``, with `reason` and `hint`; ``blocked`` by a setting, not even imported.
+        status: ``active``; ``left out``, with `reason` and `hint`; ``blocked`` by a setting, not even imported;
+            ``needs a package`` that is not installed, or is of another version, with what to install in `hint`.
         hooks: Names of the hooks it implements.
     """
 
@@ -58,7 +61,7 @@ class PluginInfo(Record):
     title: str | None = None
     distribution: str | None = None
     version: str | None = None
-    status: Literal["active", "left out", "blocked"] = "active"
+    status: Literal["active", "left out", "blocked", "needs a package"] = "active"
     reason: str | None = None
     hint: str | None = None
     hooks: tuple[str, ...] = ()
@@ -126,6 +129,7 @@ class Registry:
         self._discovery = threading.Lock()
         self._infos: dict[str, PluginInfo] = {}
         self._providers: dict[str, Provider] = {}
+        self._waiting: dict[str, tuple[_Loaded, Provider]] = {}  # by provider: what they need is not installed
         self._cross_cutting: list[tuple[str, object]] = []
         self._discovered = False
 
@@ -148,8 +152,16 @@ class Registry:
 
         Raises:
             UnknownProviderError: Nothing announces it; says so when its plugin was left out.
+            MissingPackageError: Its plugin is there, and what it needs is not.
         """
         self._discover()
+        with self._lock:
+            waiting = self._waiting.get(name)
+        if waiting is not None:
+            lack = what_is_missing(waiting[1].spec)  # it may have been installed since
+            if lack is not None:
+                raise lack
+            self._admit(*waiting)
         with self._lock:
             if name in self._providers:
                 return self._providers[name]
@@ -187,7 +199,8 @@ class Registry:
         if loaded is not None:
             provider, exc = _attempt(lambda: self._announce(loaded), name)
         if loaded is None or exc is not None:
-            raise PluginError(f"Plugin {name!r} cannot be used: {_reason(exc)}.", plugin=name) from exc
+            hint = exc.hint if isinstance(exc, QProviderError) else None
+            raise PluginError(f"Plugin {name!r} cannot be used: {_reason(exc)}.", plugin=name, hint=hint) from exc
         return self._admit(loaded, provider)
 
     def unregister(self, name: str) -> None:
@@ -199,6 +212,8 @@ class Registry:
                 raise PluginError(f"There is no plugin named {name!r}.", plugin=name)
             if info.provider and info.status == "active":
                 del self._providers[info.provider]
+            if info.provider and info.status == "needs a package":
+                del self._waiting[info.provider]
             kept = [(n, plugin) for n, plugin in self._cross_cutting if n != name]
             if len(kept) != len(self._cross_cutting):
                 self._cross_cutting = kept
@@ -216,7 +231,7 @@ class Registry:
                 self._load_all()
             except BaseException:  # Ctrl-C, for instance: the next call begins anew, not with half of them
                 with self._lock:
-                    self._infos, self._providers, self._cross_cutting = {}, {}, []
+                    self._infos, self._providers, self._waiting, self._cross_cutting = {}, {}, {}, []
                 raise
             self._discovered = True
 
@@ -271,6 +286,21 @@ class Registry:
         self._infos[info.name] = attrs.evolve(info, status="left out", reason=reason, hint=_hint(exc, info))
         _log.info("plugin %r left out: %s", info.name, reason)
 
+    def _set_aside(self, loaded: _Loaded, provider: Provider, exc: MissingPackageError) -> PluginInfo:
+        """Keep a vendor whose packages are not installed until somebody asks for it."""
+        told = attrs.evolve(
+            loaded.info,
+            provider=provider.spec.name,
+            title=provider.spec.title,
+            status="needs a package",
+            reason=_reason(exc),
+            hint=exc.hint,
+        )
+        with self._lock:
+            self._waiting[provider.spec.name] = loaded, provider
+            self._infos[told.name] = told
+        return told
+
     def _announce(self, loaded: _Loaded) -> Provider | None:
         """Let a vendor say who it is, watched by the cross-cutting plugins; None for one of these."""
         for other, plugin in self._cross_cutting:
@@ -284,12 +314,14 @@ class Registry:
         spec = provider.call(_ANNOUNCE)
         if spec is None:
             raise PluginError("it announces no provider", hint="This is a fault of the plugin: report it.")
-        if spec.name in self._providers:
-            other = self._providers[spec.name].plugin_name
+        rival = self._providers.get(spec.name) or self._waiting.get(spec.name, (None, None))[1]
+        if rival is not None:
+            other = rival.plugin_name
             raise PluginError(
                 f"the provider name {spec.name!r} is taken by plugin {other!r}",
                 hint="Uninstall one of the two, or leave one out with QPROVIDER_DISABLE_PLUGINS.",
             )
+        what_is_missing(spec)  # reads what it requires
         credential_fields(spec)  # a class that cannot be read is found now, not in the middle of a query
         provider.spec = spec
         return provider
@@ -297,7 +329,11 @@ class Registry:
     def _admit(self, loaded: _Loaded, provider: Provider | None) -> PluginInfo:
         """Take a sound plugin in: a vendor by its name, a cross-cutting one around all vendors."""
         info = loaded.info
+        if provider is not None and (lack := what_is_missing(provider.spec)) is not None:
+            return self._set_aside(loaded, provider, lack)
         with self._lock:
+            if provider is not None:
+                self._waiting.pop(provider.spec.name, None)
             if provider is None:
                 self._cross_cutting = [*self._cross_cutting, (loaded.name, loaded.plugin)]
                 self._rewire()

@@ -131,7 +131,7 @@ def _to_send(
         return None, ""
     if record is not None and any(event.what == GIVEN_UP for event in record.events):
         return None, ": it was given up when it was submitted"
-    if account.spec.process_bound:
+    if account.spec.process_bound if record is None else record.process_bound:
         return None, ": it was to run in the process that submitted it"
     try:
         request = load()

@@ -107,7 +107,7 @@ def _written(
 
         # Of a job that runs in this process nothing leaves the machine: its circuits follow when it runs, see
         # `keep_circuits`. To pack many takes as long as to simulate them.
-        bound, most_bytes = account.spec.process_bound, config.ledger_circuits_bytes()
+        bound, most_bytes = account.spec.ends_with_process(backend), config.ledger_circuits_bytes()
         sent_at = ledger.write(
             request,
             pack_request(request, None if bound and most_bytes else most_bytes),

@@ -98,7 +98,16 @@ class TrackedJob(JobV1):
     @property
     def ref(self) -> JobRef:
         """The job as the vendor knows it."""
-        return JobRef(id=self.info.id, instance=self.info.instance)
+        return self.info.ref
+
+    @property
+    def process_bound(self) -> bool:
+        """Whether it ends with the process that submitted it."""
+        if self._handle is not None:
+            bound: bool = self._account.spec.ends_with_process(self._handle.info)
+            return bound
+        record = self._kept.record(self.info)
+        return self._account.spec.process_bound if record is None else record.process_bound
 
     def backend(self) -> Backend:
         """The backend it was sent to."""
@@ -165,14 +174,14 @@ class TrackedJob(JobV1):
         try:
             told = self._account.ask("qprovider_get_job", job=self.ref, wait_s=wait_s, timeout=timeout)
         except UnknownJobError:
-            if not self._account.spec.process_bound:
+            if not self.process_bound:
                 raise
             told = None
         if told is not None:
             info: JobInfo = told
             return info
         record = self._kept.record(self.info)
-        if record is not None and self._account.spec.process_bound:
+        if record is not None and record.process_bound:
             return record.info  # another process runs it, or ran it
         raise UnknownJobError(self.info.id, what=f"{self._account.label} has no job {self.info.id!r} any more.")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from qprovider_core import config
 from qprovider_core.errors import QProviderError, failure_text
 from qprovider_core.fleet import fleet
-from qprovider_core.records import Deadline, JobRecord, JobRef
+from qprovider_core.records import Deadline, JobRecord
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
@@ -50,7 +52,7 @@ def other_accounts(record: JobRecord) -> list[Account]:
 
 
 def _knows(account: Account, record: JobRecord) -> bool:
-    ref = JobRef(id=record.job_id or record.key, instance=record.info.instance)
+    ref = attrs.evolve(record.info.ref, id=record.job_id or record.key)
     try:
         told = account.call("qprovider_get_job", job=ref, deadline=Deadline.after(config.timeout_s()))
     except QProviderError:

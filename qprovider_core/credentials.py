@@ -69,6 +69,11 @@ class ResolvedAccount:
     source: str
     error: QProviderError | None = None
 
+    @property
+    def needs_nothing(self) -> bool:
+        """Whether it is simply there: nobody saved it or set it."""
+        return self.source == _NOT_NEEDED
+
 
 def resolve_account(
     spec: ProviderSpec,

@@ -127,6 +127,34 @@ class PluginError(QProviderError):
         self.answered = answered
 
 
+class MissingPackageError(PluginError):
+    """A plugin needs a distribution that is not installed, or is of another version.
+
+    Attributes:
+        package: Its name; wanted: the requirement as pip takes it; installed: the version found, None for none.
+        provider, title: Whom the plugin serves.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        package: str = "",
+        wanted: str = "",
+        installed: str | None = None,
+        provider: str | None = None,
+        title: str | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, plugin=provider or "", why=why, hint=hint)
+        self.package = package
+        self.wanted = wanted
+        self.installed = installed
+        self.provider = provider
+        self.title = title
+
+
 class UnsupportedError(PluginError):
     """The vendor does not offer this: its plugin has no such hook."""
 

@@ -71,9 +71,13 @@ class Fleet:
         accounts: list[Account] = []
         notes: list[str] = []
         told: set[str] = set()
+        reticent: list[str] = []
         for vendor in vendors:
             foreign = ForeignAccounts(vendor)
             found, problem = _resolve(vendor, foreign)
+            if provider is None and vendor.spec.on_request and any(one.needs_nothing for one in found):
+                found = [one for one in found if not one.needs_nothing]
+                reticent += [] if found else [vendor.spec.name]
             name, note = vendor.spec.name, foreign.note() if vendor.spec.credentials else None
             without_account = isinstance(problem, NoAccountError) and provider is None
             if note is not None and (found or without_account):  # else the error says it
@@ -88,6 +92,8 @@ class Fleet:
                     errors.append(query_error(name, resolved.ref.name, resolved.error))
                 else:
                     accounts.append(self.account(vendor, resolved))
+        if reticent:
+            notes.append(f"asked only when named, such as provider={reticent[0]!r}: {', '.join(reticent)}")
         several = with_several(accounts)
         if account is not None:
             accounts = _named(accounts, account)

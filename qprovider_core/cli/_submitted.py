@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from qprovider_core.cli._output import clean, say, say_json, tell
 
@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from qprovider_core.records import ProviderSpec
 
 
-def refuse_to_leave(spec: ProviderSpec, option: str, verb: str) -> None:
-    """Refuse to submit a job and go where it would end with the command.
+def refuse_to_leave(spec: ProviderSpec, option: str, verb: str) -> NoReturn:
+    """Refuse to submit a job and go, where it would end with the command.
 
     Raises:
-        UnsupportedError: It would.
+        UnsupportedError: Always.
     """
-    if not spec.process_bound:
-        return
     from qprovider_core.errors import UnsupportedError  # late: with the rest
 
     raise UnsupportedError(
@@ -76,7 +74,7 @@ def say_result(job: Job, place: str, *, as_json: bool, shots: int | None = None)
     from qprovider_core.cli._results_shown import result_documents, say_results
     from qprovider_core.cli._wait_line import result_of
 
-    documents = result_documents(result_of(job, place, ours=job.account.spec.process_bound))
+    documents = result_documents(result_of(job, place, ours=job.process_bound))
     if as_json:
         say_json({"backend": place, "job_id": job.job_id(), "shots": shots or job.info.shots, "results": documents})
     else:

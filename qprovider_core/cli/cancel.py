@@ -40,7 +40,7 @@ def _cancelled(id: str, debug: bool) -> int:
             )
             return 1
     except QProviderError as exc:
-        if job is not None and job.account.spec.process_bound and isinstance(exc, UnknownJobError):
+        if job is not None and job.process_bound and isinstance(exc, UnknownJobError):
             tell_error(
                 f"Job {job.job_id()} runs in another process, and cannot be cancelled from here.",
                 hint="Stop that process, with Ctrl-C where it runs.",

@@ -24,7 +24,7 @@ def command(id: str, wait: bool, as_json: bool) -> None:
     from qprovider_core.cli._jobs_shown import place_of
 
     old = qp.job(id)
-    if not wait:
+    if not wait and old.process_bound:
         _submitted.refuse_to_leave(old.account.spec, "--wait", "add")
     with _submitted.sending():
         job = old.rerun()

@@ -80,7 +80,7 @@ def _fitted(
 
     if name is not None:
         backend = qp.get_backend(name)
-        if leave:
+        if leave and _ends_with_us(backend):
             refuse_to_leave(_spec(backend), "--no-wait", "leave out")
         return backend, backend.transpile(circuits, seed_transpiler=seed)
     width = max(circuit.num_qubits for circuit in circuits)
@@ -88,7 +88,7 @@ def _fitted(
     if not listed:
         raise nothing_runs({one.name: one.reason for one in listed.rejected}, map(str, listed.errors))
     tell_errors(listed)
-    left = [one for one in listed if not (leave and _spec(one).process_bound)]
+    left = [one for one in listed if not (leave and _ends_with_us(one))]
     if not left:
         refuse_to_leave(_spec(listed[0]), "--no-wait", "leave out")
     while True:
@@ -116,6 +116,11 @@ def _spec(backend: Backend) -> ProviderSpec:
 
     assert backend.info.provider is not None  # every listing fills it in
     return registry().spec(backend.info.provider)
+
+
+def _ends_with_us(backend: Backend) -> bool:
+    """Whether its jobs end with this process."""
+    return _spec(backend).ends_with_process(backend.info)
 
 
 def _plural(number: int, noun: str) -> str:

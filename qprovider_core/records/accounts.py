@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from qprovider_core.records._base import Record, as_tuple, of_type, texts, time_field
 from qprovider_core.secret import Secret
+
+if TYPE_CHECKING:
+    from qprovider_core.records.backends import BackendInfo
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -41,9 +44,16 @@ class ProviderSpec(Record):
         settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job; only
             after that does `SubmissionOutcome.ABSENT` mean that it did not arrive.
         process_bound: Whether its jobs end with the Python process that submitted them, such as simulations on this
-            machine.
+            machine; a backend's own `BackendInfo.process_bound` goes before it.
+        requires: Distributions that the plugin needs when it is used, as pip takes them (``acme-client>=2,<3``). They
+            are looked up by their metadata, without importing them; while one is missing the plugin is not used, and
+            whoever asks for it is told what to install.
+        on_request: Whether an account that needs nothing takes part only in queries that name the provider, since
+            opening it is slow. One that was saved, or that the environment gives, takes part in all.
         backend_class, job_class: In-process only: import strings (``package.module:Class``) of subclasses
             of the core's handles.
+        contract: Import string of what the contract tests are told of this plugin: a subclass of
+            `qprovider_core.testing.ProviderContract`, or a mapping of declarations.
     """
 
     name: str = attrs.field()
@@ -61,8 +71,16 @@ class ProviderSpec(Record):
     min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
     process_bound: bool = attrs.field(default=False, validator=of_type(bool))
+    requires: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
+    on_request: bool = attrs.field(default=False, validator=of_type(bool))
     backend_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
     job_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    contract: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+
+    def ends_with_process(self, backend: BackendInfo | None) -> bool:
+        """Whether jobs on that backend end with the process that submits them."""
+        own = None if backend is None else backend.process_bound
+        return self.process_bound if own is None else own
 
     @name.validator
     def _check_name(self, attribute: object, value: object) -> None:

@@ -52,6 +52,7 @@ class BackendInfo(Record):
         clops: Circuit layer operations per second.
         wait_s: The vendor's own estimate of the wait, in seconds.
         calibrated_at: Time of the newest calibration, aware.
+        process_bound: Whether its jobs end with the process that submitted them; None: as `ProviderSpec` says.
         extra: The vendor's own fields, named in its `ProviderSpec.extra_fields`.
     """
 
@@ -77,6 +78,7 @@ class BackendInfo(Record):
     clops: float | None = None
     wait_s: float | None = None
     calibrated_at: datetime | None = None
+    process_bound: bool | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     full_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
 
@@ -106,6 +108,8 @@ class BackendInfo(Record):
             return flaw
         if type(self.simulator) not in _FLAG or type(self.operational) not in _FLAG or type(self.noisy) not in _FLAG:
             return self._flag_flaw()
+        if type(self.process_bound) not in _FLAG:
+            return self._flag_flaw()
         if not (self.instance is self.status_msg is self.version is self.description is self.processor is None):
             for field in ("instance", "instance_name", "status_msg", "version", "description", "processor"):
                 text = getattr(self, field)
@@ -134,7 +138,7 @@ class BackendInfo(Record):
         return None
 
     def _flag_flaw(self) -> str | None:
-        for field in ("simulator", "operational", "noisy"):
+        for field in ("simulator", "operational", "noisy", "process_bound"):
             flag = getattr(self, field)
             if flag is not None and not isinstance(flag, bool):
                 return f"{field} is {_kind(flag)}, not true or false"

@@ -38,10 +38,16 @@ class JobState(Enum):
 
 @attrs.frozen(kw_only=True, repr=False)
 class JobRef(Record):
-    """A job as the vendor knows it."""
+    """A job as the vendor knows it.
+
+    Attributes:
+        extra: What the plugin itself put into `JobInfo.extra`, where the core still has it; {} for a job that is known
+            by its id only. It does not count when two are compared.
+    """
 
     id: str
     instance: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -173,7 +179,7 @@ class JobInfo(Record):
 
     @property
     def ref(self) -> JobRef:
-        return JobRef(id=self.id, instance=self.instance)
+        return JobRef(id=self.id, instance=self.instance, extra=self.extra)
 
 
 def _states(value: Any) -> Any:
