@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import attrs
 
+from qprovider_core.errors import InvalidInputError
 from qprovider_core.records._base import Record, as_tuple, of_type, texts, time_field
 from qprovider_core.records.backends import BackendRef
 
@@ -219,6 +220,26 @@ class JobQuery(Record):
     limit: int | None = None
     cursor: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
 
+    def fits(self, job: Any) -> bool:
+        """Whether a job is one of those asked for; for a plugin that keeps its jobs itself.
+
+        Args:
+            job: A `JobInfo`, or anything with its attributes of these names; `created_at` must be known where the query
+                has a time.
+        """
+        return (
+            (not self.ids or job.id in self.ids)
+            and self.backend in (None, job.backend)
+            and self.instance in (None, job.instance)
+            and (not self.states or job.state in self.states)
+            and set(self.tags) <= set(job.tags)
+            and self.name in (None, job.name)
+            and self.session_id in (None, job.session_id)
+            and self.pending in (None, not job.state.final)
+            and (self.created_after is None or job.created_at >= self.created_after)
+            and (self.created_before is None or job.created_at <= self.created_before)
+        )
+
 
 @attrs.frozen(kw_only=True, repr=False)
 class JobPage(Record):
@@ -226,6 +247,27 @@ class JobPage(Record):
 
     jobs: tuple[JobInfo, ...] = attrs.field(default=(), converter=as_tuple)
     cursor: str | None = None
+
+    @classmethod
+    def of(cls, jobs: Iterable[Any], query: JobQuery, tell: Callable[[Any], JobInfo]) -> Self:
+        """The page that the query asks for, for a plugin that keeps its jobs itself.
+
+        Args:
+            jobs: Newest first, each fit for `JobQuery.fits`, with a `number` that rises from job to job and never changes.
+            tell: What is told of one.
+        Raises:
+            InvalidInputError: The query's cursor is none that a page gave.
+        """
+        if query.cursor is not None and not query.cursor.isdecimal():
+            raise InvalidInputError(f"{query.cursor!r} is not a cursor that a page of jobs gave.")
+        before = None if query.cursor is None else int(query.cursor)
+        found: list[Any] = []
+        for job in jobs:
+            if (before is None or job.number < before) and query.fits(job):
+                if query.limit is not None and len(found) >= query.limit:
+                    return cls(jobs=[*map(tell, found)], cursor=str(found[-1].number) if found else query.cursor)
+                found.append(job)
+        return cls(jobs=[*map(tell, found)])
 
 
 class SubmissionOutcome(Enum):

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from qprovider_core.errors import InvalidInputError, UnknownJobError
+from qprovider_core.errors import UnknownJobError
 from qprovider_core.records import JobInfo, JobPage, JobQuery, JobState, QueueInfo
 
 # Finished jobs are kept for the life of the account, up to these bounds; then the oldest lose first their
@@ -48,6 +48,8 @@ class LocalJob:
     reply: Any = None
     outcomes: bytes | None = None
     logs: str = ""
+    instance: None = None  # what other vendors' jobs have
+    session_id: None = None
 
     def start(self) -> None:
         self.state = JobState.RUNNING
@@ -136,40 +138,5 @@ class JobBook:
                 return
             yield job_id
 
-    def select(self, query: JobQuery) -> tuple[list[LocalJob], str | None]:
-        """The jobs of one page, newest first, and the cursor of the next."""
-        before = _cursor(query.cursor)
-        found: list[LocalJob] = []
-        for job in reversed(self._jobs.values()):
-            if (before is None or job.number < before) and _matches(job, query):
-                if query.limit is not None and len(found) >= query.limit:
-                    return found, str(found[-1].number) if found else query.cursor
-                found.append(job)
-        return found, None
-
     def page(self, query: JobQuery) -> JobPage:
-        jobs, cursor = self.select(query)
-        return JobPage(jobs=tuple(job.info(None) for job in jobs), cursor=cursor)
-
-
-def _cursor(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal():
-        raise InvalidInputError(f"{text!r} is not a cursor that a page of jobs gave.")
-    return int(text)
-
-
-def _matches(job: LocalJob, query: JobQuery) -> bool:
-    return (
-        (not query.ids or job.id in query.ids)
-        and query.backend in (None, job.backend)
-        and query.instance is None
-        and query.session_id is None
-        and (not query.states or job.state in query.states)
-        and set(query.tags) <= set(job.tags)
-        and query.name in (None, job.name)
-        and query.pending in (None, not job.state.final)
-        and (query.created_after is None or job.created_at >= query.created_after)
-        and (query.created_before is None or job.created_at <= query.created_before)
-    )
+        return JobPage.of(reversed(self._jobs.values()), query, lambda job: job.info(None))
