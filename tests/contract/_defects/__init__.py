@@ -1,0 +1,1 @@
+"""Planted defects: small, named changes of a good vendor, and the check of the contract that must catch each."""
