@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.toml
+PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.toml plugins/qiskit/pyproject.toml
 
 # Three workers, also on two cores: the suite waits a good deal for deadlines and processes. `make test JOBS=0` runs it in one.
 JOBS ?= 3
@@ -52,5 +52,5 @@ $(INSTALLED): $(PROJECTS) constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating .venv"; $(PYTHON) -m venv --clear .venv; }
 	@echo "Installing qprovider and what it needs into .venv"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[dev]' --editable 'plugins/ibm[emulator]' --editable plugins/local
+	  --editable '.[dev]' --editable 'plugins/ibm[emulator]' --editable plugins/local --editable plugins/qiskit
 	@touch $@

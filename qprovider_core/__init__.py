@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from qprovider_core._plugins import unregister_plugin as unregister_plugin
     from qprovider_core._reconcile import Reconciled as Reconciled
     from qprovider_core._reconcile import reconcile as reconcile
+    from qprovider_core._register import register_backend as register_backend
     from qprovider_core._target import build_target as build_target
     from qprovider_core._waiting import Waited as Waited
     from qprovider_core._waiting import as_completed as as_completed
@@ -67,6 +68,7 @@ _HOMES = {
     "_monitor": ("job_monitor",),
     "_plugins": ("PluginInfo", "plugins", "register_plugin", "unregister_plugin"),
     "_reconcile": ("Reconciled", "reconcile"),
+    "_register": ("register_backend",),
     "_target": ("build_target",),
     "_waiting": ("Waited", "as_completed", "wait"),
     "credentials": (

@@ -253,7 +253,7 @@ class JobPage(Record):
         """The page that the query asks for, for a plugin that keeps its jobs itself.
 
         Args:
-            jobs: Newest first, each fit for `JobQuery.fits`, with a `number` that rises from job to job and never changes.
+            jobs: Newest first, fit for `JobQuery.fits`, each with a `number` that rises from job to job and stays.
             tell: What is told of one.
         Raises:
             InvalidInputError: The query's cursor is none that a page gave.
