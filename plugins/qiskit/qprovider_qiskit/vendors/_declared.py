@@ -1,0 +1,17 @@
+"""What the contract tests are told of every adapted vendor; each adds what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# What the adapter does not do, whatever the vendor: its jobs are this process's, and its packages need Qiskit to list.
+ADAPTED: Mapping[str, Any] = {
+    "lists_without_qiskit": False,
+    "supports_account_info": False,
+    "supports_defaults": False,
+    "supports_delete": False,
+    "supports_other_processes": False,
+    "supports_reconnecting": False,
+    "supports_sessions": False,
+}
