@@ -115,6 +115,8 @@ class _Witness:
                 # vendor's own object, whatever its type.
                 if hook != "qprovider_open_account" and isinstance(answer, list | set | Iterator):
                     answer = tuple(answer)
+                if answer is hookspecs.NO_ANSWER:
+                    answer = None
             except BaseException as exc:
                 frame.error = exc
                 raise
@@ -252,15 +254,19 @@ class Provider:
 
     def _veto(self, hook: str, exc: BaseException | None, owners: Mapping[CodeType, str]) -> QProviderError:
         by = _owner(exc.__traceback__ if exc else None, owners) or "(unknown)"
-        reason = describe(exc)
+        reason, why, hint = describe(exc), None, None
         if isinstance(exc, RuntimeError) and "did not yield" in str(exc):
             reason = "its wrapper did not let the call through, which a wrapper must"
             by = _named_in(str(exc), owners) or by
+        if isinstance(exc, QProviderError):  # in the words of its author
+            reason, why, hint = text_of(exc).rstrip(".") or reason, exc.why, exc.hint
+        out = f"Leave it out with QPROVIDER_DISABLE_PLUGINS={by} if that is not wanted."
         return VetoError(
             f"Plugin {by!r} refused {hook} for {self.spec.name}: {reason}.",
             plugin=by,
             hook=hook,
-            hint=f"Leave it out with QPROVIDER_DISABLE_PLUGINS={by} if that is not wanted.",
+            why=why,
+            hint=f"{hint} {out}" if hint else out,
         )
 
     def _translate(self, hook: str, exc: BaseException, owners: Mapping[CodeType, str]) -> QProviderError:

@@ -16,7 +16,8 @@ answers are plain records, texts, numbers and bytes, or Qiskit circuits on the w
 Cross-cutting plugins (a budget guard, a recorder) write the same hooks with ``hookimpl(wrapper=True)``. A wrapper
 sees the arguments before and the answer after. Raising before its ``yield`` vetoes the call. It cannot repeat,
 skip or alter a call: whatever it returns or raises afterwards, the vendor's answer stands, and its own error is
-reported as a warning.
+reported as a warning. What answers in the vendor's place (a replayer) is an implementation with
+``hookimpl(tryfirst=True)`` that returns something else than None; `NO_ANSWER` where the answer is to be None.
 
 Hooks and arguments are only ever added; see the plugin guide for how they are retired.
 """
@@ -58,6 +59,15 @@ if TYPE_CHECKING:
 PROJECT = "qprovider"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class _NoAnswer:
+    def __repr__(self) -> str:
+        return "NO_ANSWER"
+
+
+NO_ANSWER = _NoAnswer()
+"""What an implementation with ``tryfirst`` returns to say None in the vendor's place: its None would ask the vendor."""
 
 # ---------------------------------------------------------------------------------------------------- announce
 

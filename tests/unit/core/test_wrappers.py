@@ -10,6 +10,7 @@ import qprovider_core as qp
 from qprovider_core import _plugins, _provider, fleet, hookimpl
 from qprovider_core._provider import HOOKS
 from qprovider_core.errors import PluginError, QProviderError, TransportError, VetoError
+from qprovider_core.hookspecs import NO_ANSWER
 from qprovider_core.records import (
     AccountInfo,
     BackendConfiguration,
@@ -163,6 +164,20 @@ def test_a_wrapper_vetoes_before_the_vendor_is_called(hook, exc, setting):
     assert setting.called == []
 
 
+def test_a_veto_is_told_in_the_words_of_its_author(setting):
+    def before(given):
+        raise QProviderError("Too many shots.", why="The limit is 10.", hint="Ask for less.")
+
+    setting.wrap("qprovider_submit_job", wrapper_of("qprovider_submit_job", before), wrapper=True)
+    with pytest.raises(VetoError) as caught:
+        setting.call("qprovider_submit_job")
+    assert str(caught.value).splitlines() == [
+        "Plugin 'guard' refused qprovider_submit_job for acme: Too many shots.",
+        "The limit is 10.",
+        "Ask for less. Leave it out with QPROVIDER_DISABLE_PLUGINS=guard if that is not wanted.",
+    ]
+
+
 @every_hook
 def test_a_wrapper_cannot_skip_a_call_silently(hook, setting):
     def skip():
@@ -302,6 +317,16 @@ def test_a_replayer_that_has_nothing_leaves_it_to_the_vendor(setting):
     setting.wrap("qprovider_list_backends", lambda: None, "tape", tryfirst=True)
     assert setting.call("qprovider_list_backends") == CALLS["qprovider_list_backends"][1]
     assert setting.called == ["qprovider_list_backends"]
+
+
+@pytest.mark.parametrize("hook", HOOKS[1:])
+def test_a_replayer_says_none_in_the_vendors_place(hook, setting):
+    setting.wrap(hook, lambda: NO_ANSWER, "tape", tryfirst=True)
+    seen = []
+    setting.wrap(hook, wrapper_of(hook, after=seen.append), "recorder", wrapper=True)
+    assert setting.call(hook) is None
+    assert seen == [None]
+    assert setting.called == []
 
 
 def test_what_is_registered_later_wraps_the_vendors_in_use_and_those_to_come(vendor, build_vendor):
