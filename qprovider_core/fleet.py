@@ -140,7 +140,8 @@ def _vendors(wanted: str | Iterable[str] | None) -> tuple[list[Provider], list[Q
             elif name in left_out:
                 broken.append(name)
             else:
-                registry().provider(name)  # raises, with near matches
+                known[name] = registry().provider(name)  # raises, with near matches or with what is to be installed
+                names.append(name)
     errors = [
         QueryError(
             provider=name,

@@ -222,14 +222,19 @@ def most_shots(backend: BackendV2) -> int | None:
 
 
 def with_measurement(target: Target) -> Target:
-    """The target, or a copy of it that can measure."""
-    if "measure" in target.operation_names:
+    """The target, or a copy of it that can measure and says of how many qubits it is."""
+    measures = "measure" in target.operation_names
+    # Qiskit calls it 0 where only instructions without places were added one by one: it is of any width.
+    unbounded = target.num_qubits == 0
+    if measures and not unbounded:
         return target
-    added = copy.deepcopy(target)
-    size = target.num_qubits
-    places = None if size is None or not target.qargs else {(qubit,): None for qubit in range(size)}
-    added.add_instruction(Measure(), places)
-    return added
+    mended = copy.deepcopy(target) if not unbounded else Target(num_qubits=None, description=target.description)
+    for name in target.operation_names if unbounded else ():
+        mended.add_instruction(target.operation_from_name(name), name=name)
+    if not measures:
+        size = mended.num_qubits
+        mended.add_instruction(Measure(), None if size is None else {(qubit,): None for qubit in range(size)})
+    return mended
 
 
 def _probability(value: Any) -> float | None:
