@@ -9,13 +9,14 @@ PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.to
 JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo tutorial test check bench stress clean
+.PHONY: help demo tutorial test check vendors bench stress clean
 
 help:
 	@echo "make demo      list backends of two vendors, choose, run a circuit"
 	@echo "make tutorial  IBM's tutorial of the retired provider, on an emulated service"
 	@echo "make test      run the tests, but for a few that start many processes"
 	@echo "make check     ruff, mypy and all tests, with coverage"
+	@echo "make vendors   run vendors' packages through the adapter, each in an environment of its own"
 	@echo "make bench     run the benchmarks"
 	@echo "make stress    1,000 jobs under faults and kill -9; takes some ten minutes"
 	@echo "make clean     remove .venv and all that was built"
@@ -35,6 +36,10 @@ check: $(INSTALLED)
 	@$(BIN)/mypy
 	@$(PYTEST) --cov --cov-report=term
 
+# All of them take half an hour and 10 GB; `make vendors VENDORS="aqt iqm"` runs these, `VENDORS=--quick` the three quick ones.
+vendors:
+	@$(PYTHON) tools/vendors/run.py $(VENDORS)
+
 bench: $(INSTALLED)
 	@export QPROVIDER_DATA_DIR=$$(mktemp -d); for file in benchmarks/bench_*.py; do echo "== $$file" && $(BIN)/python "$$file" || exit 1; done
 
@@ -42,7 +47,7 @@ stress: $(INSTALLED)
 	@$(BIN)/python benchmarks/stress_jobs.py
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist
+	rm -rf .venv .vendors .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The three distributions, editable, in one environment; again when what they ask for has changed.
