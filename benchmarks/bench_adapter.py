@@ -1,8 +1,8 @@
 """The adapter against the vendor's own backend: the same circuits, shots and seeds, interleaved in one process.
 
-``python benchmarks/bench_adapter.py [--json]`` prints the median seconds of both ways to run a job and the median of what
-the adapter adds, with the core and its ledger and as hooks alone; and what listing costs, of backends whose facts are
-known and of vendors that are only installed.
+``python benchmarks/bench_adapter.py [--json]`` prints the median seconds of both ways to run a job and the median of
+what the adapter adds, with the core and its ledger and as hooks alone; and what listing costs, of backends whose facts
+are known and of vendors that are only installed.
 """
 
 from __future__ import annotations

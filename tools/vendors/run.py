@@ -1,12 +1,12 @@
-"""Runs the contract tests against real vendors' packages, each in a virtual environment of its own, and writes the table
-of docs/vendors.md.
+"""Runs the contract tests against real vendors' packages, each in a virtual environment of its own, and writes the
+table of docs/vendors.md.
 
     python tools/vendors/run.py                 all of them, then the table
     python tools/vendors/run.py aqt iqm         these; their rows of the table are written anew
     python tools/vendors/run.py --quick --no-table
 
-Environments stay in .vendors/ and are made anew when their requirements change. Needs the package index, and nobody else:
-what a vendor's package can do without its service is what is run.
+Environments stay in .vendors/ and are made anew when their requirements change. Needs the package index, and nobody
+else: what a vendor's package can do without its service is what is run.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def run(name: str, vendor: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(report: Path) -> tuple[int, str]:
     """How many checks passed, and what was declared as not possible, from pytest's report."""
-    cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314  we wrote it
+    cases = list(ElementTree.parse(report).iter("testcase"))
     skipped = [case.find("skipped") for case in cases]
     reasons = Counter(str(one.get("message")) for one in skipped if one is not None)
     told = sorted({name for reason in reasons for name in re.findall(r"supports_(\w+) = False", reason)})
