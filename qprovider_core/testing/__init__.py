@@ -17,11 +17,12 @@ be declared is listed in `Declarations`. Needs pytest, which only this package i
 
 import pytest
 
-for _module in ("_backends", "_base", "_isolation", "_jobs", "_records", "_running"):
-    pytest.register_assert_rewrite(f"{__name__}.{_module}")
+_CHECKS = "backends cancelling closing compiling devices finding isolation jobs records running secrets"
+for _module in ("base", "processes", *_CHECKS.split()):
+    pytest.register_assert_rewrite(f"{__name__}._{_module}")
 
 from qprovider_core.testing import circuits  # noqa: E402  assertions are rewritten on import
-from qprovider_core.testing._base import Declarations  # noqa: E402
+from qprovider_core.testing._declarations import Declarations  # noqa: E402
 from qprovider_core.testing.contract import ProviderContract  # noqa: E402
 
 __all__ = ["Declarations", "ProviderContract", "circuits"]

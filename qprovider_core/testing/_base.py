@@ -1,125 +1,41 @@
-"""What an author declares, and what all checks share."""
+"""What all checks share: the backend, circuits that are run, jobs that are watched."""
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, ParamSpec, TypeVar
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from qiskit import QuantumCircuit, transpile
 
 from qprovider_core._account import Account
 from qprovider_core._backend import Backend
+from qprovider_core._credential_fields import GivenFields
 from qprovider_core._job import Job
-from qprovider_core.credentials import ResolvedAccount
+from qprovider_core.credentials import ResolvedAccount, resolve_account
 from qprovider_core.errors import NoMatchingBackendError, QProviderError
-from qprovider_core.records import BackendInfo, Deadline
+from qprovider_core.records import BackendInfo, Deadline, JobInfo, JobState
+from qprovider_core.testing import circuits as known
+from qprovider_core.testing._declarations import HOOKS_OF, Declarations, needs
 
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["HOOKS_OF", "ContractBase", "Declarations", "explained", "needs", "round_trip"]
 
-
-class Declarations:
-    """What a plugin's author says of it. All is supported unless declared otherwise; nothing is guessed.
-
-    Attributes:
-        plugin: Import string of the plugin (``module`` or ``module:object``); None: where the account's own is.
-        backend_name: The backend to run on; None: the least busy one.
-        noiseless_backend: A backend whose counts are exact, to run on instead; None: results are noisy, and
-            `tolerance` is the share of shots that may be wrong.
-        wrong_credentials: Fields of an account that the vendor refuses; None: nothing can be refused.
-        run_options: The vendor's own options, passed to every `run`.
-        shots: Of each circuit that is run; max_run_seconds: how long one small job may take, queue included.
-        max_list_seconds: How long a listing may take; max_backends: how many of those listed are looked at closely.
-        clock_skew_s: By how much the vendor's clock may differ from ours.
-
-        supports_running: Submitting jobs at all, with their states and results.
-        supports_memory: The outcome of each shot. supports_parameters: circuits with parameters.
-        supports_many_circuits: Several circuits in one job. supports_several_registers: of one circuit.
-        supports_mid_circuit, supports_conditionals, supports_reset: What a circuit may hold.
-        supports_status, supports_properties, supports_defaults, supports_account_info: Facts that can be asked for.
-        supports_cancel, supports_list_jobs, supports_delete, supports_details: What can be done with a job.
-        supports_tags: A job keeps the tags it was sent with; supports_update_tags: they can be changed.
-        supports_names: A job keeps its name. supports_job_times: the vendor tells when it was created.
-        supports_find_submission: Jobs are found by the core's own key.
-        supports_reconnecting: Jobs can be retrieved through another connection.
-        supports_sessions: Sessions or batches.
-    """
-
-    plugin: ClassVar[str | None] = None
-    backend_name: ClassVar[str | None] = None
-    noiseless_backend: ClassVar[str | None] = None
-    tolerance: ClassVar[float] = 0.5
-    wrong_credentials: ClassVar[Mapping[str, Any] | None] = None
-    run_options: ClassVar[Mapping[str, Any]] = {}
-    shots: ClassVar[int] = 200
-    max_run_seconds: ClassVar[float] = 60.0
-    max_list_seconds: ClassVar[float] = 10.0
-    max_backends: ClassVar[int] = 20
-    clock_skew_s: ClassVar[float] = 60.0
-
-    supports_running: ClassVar[bool] = True
-    supports_memory: ClassVar[bool] = True
-    supports_parameters: ClassVar[bool] = True
-    supports_many_circuits: ClassVar[bool] = True
-    supports_several_registers: ClassVar[bool] = True
-    supports_mid_circuit: ClassVar[bool] = True
-    supports_conditionals: ClassVar[bool] = True
-    supports_reset: ClassVar[bool] = True
-    supports_status: ClassVar[bool] = True
-    supports_properties: ClassVar[bool] = True
-    supports_defaults: ClassVar[bool] = True
-    supports_account_info: ClassVar[bool] = True
-    supports_cancel: ClassVar[bool] = True
-    supports_list_jobs: ClassVar[bool] = True
-    supports_delete: ClassVar[bool] = True
-    supports_details: ClassVar[bool] = True
-    supports_tags: ClassVar[bool] = True
-    supports_update_tags: ClassVar[bool] = True
-    supports_names: ClassVar[bool] = True
-    supports_job_times: ClassVar[bool] = True
-    supports_find_submission: ClassVar[bool] = True
-    supports_reconnecting: ClassVar[bool] = True
-    supports_sessions: ClassVar[bool] = True
-
-
-# The hooks behind those capabilities that a plugin has or has not.
-HOOKS_OF: Mapping[str, tuple[str, ...]] = {
-    "supports_running": ("qprovider_submit_job", "qprovider_get_job", "qprovider_job_result"),
-    "supports_status": ("qprovider_backend_status",),
-    "supports_properties": ("qprovider_backend_properties",),
-    "supports_defaults": ("qprovider_backend_defaults",),
-    "supports_account_info": ("qprovider_account_info",),
-    "supports_cancel": ("qprovider_cancel_job",),
-    "supports_list_jobs": ("qprovider_list_jobs",),
-    "supports_delete": ("qprovider_delete_job",),
-    "supports_details": ("qprovider_job_details",),
-    "supports_update_tags": ("qprovider_update_job_tags",),
-    "supports_find_submission": ("qprovider_find_submission",),
-    "supports_sessions": (
-        "qprovider_open_session",
-        "qprovider_close_session",
-        "qprovider_session_details",
-    ),
+_LONG_SHOTS = 100_000
+_ATTEMPTS = 3  # at catching a job in a state that it soon leaves
+RANKS: Mapping[JobState, int] = {
+    JobState.INITIALIZING: 0,
+    JobState.VALIDATING: 1,  # vendors validate before or after they queue
+    JobState.QUEUED: 1,
+    JobState.RUNNING: 2,
+    JobState.CANCELLED: 3,
+    JobState.DONE: 3,
+    JobState.ERROR: 3,
 }
-
-
-def needs(*capabilities: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A check that is only made where these capabilities are declared."""
-
-    def decorate(check: Callable[P, T]) -> Callable[P, T]:
-        @functools.wraps(check)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-            missing = [name for name in capabilities if not getattr(args[0], name)]
-            if missing:
-                pytest.skip(f"declared: {', '.join(f'{name} = False' for name in missing)}")
-            return check(*args, **kwargs)
-
-        return checked
-
-    return decorate
+"""States of a job whose plugin knows its vendor's words, and which come after which."""
 
 
 class ContractBase(Declarations):
@@ -130,10 +46,31 @@ class ContractBase(Declarations):
         """What circuits are run on."""
         name = self.noiseless_backend or self.backend_name
         try:
-            found: Backend = account.get_backend(name) if name else account.least_busy()
+            found: Backend = account.get_backend(name) if name else account.least_busy(simulator=True)
         except NoMatchingBackendError as exc:
-            pytest.fail(f"No backend to run on: {exc}\nDeclare `backend_name` if one can be used anyway.")
+            pytest.fail(
+                f"No simulator to run on, and jobs are not sent to a device unasked: {exc}\n"
+                "Declare `backend_name`, or `noiseless_backend` for one whose counts are exact."
+            )
         return found
+
+    @pytest.fixture(autouse=True)
+    def _jobs_are_noted_elsewhere(
+        self, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The jobs of the checks are not the user's: they are written down in a directory that is thrown away."""
+        monkeypatch.setenv("QPROVIDER_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        monkeypatch.delenv("QPROVIDER_LEDGER", raising=False)
+
+    @pytest.fixture(autouse=True)
+    def _nothing_is_left_running(self) -> Iterator[None]:
+        """Long jobs of a check, and silent servers, end with it."""
+        self._long_jobs: list[Job] = []
+        self._silent: list[socket.socket] = []
+        yield
+        self.stop(*self._long_jobs)
+        for listener in self._silent:
+            listener.close()
 
     # -- for authors to override --------------------------------------------------------------------------
 
@@ -141,6 +78,27 @@ class ContractBase(Declarations):
         """The circuits in the backend's instruction set. Override it where the vendor needs a step of its own."""
         compiled: list[QuantumCircuit] = transpile(list(circuits), backend, optimization_level=level, seed_transpiler=7)
         return compiled
+
+    def long_job(self, backend: Backend) -> Job:
+        """A job that runs for some seconds, to be caught while it does. Override it where the vendor has a way to make
+        one that is cheaper, or where this one runs too short or too long."""
+        circuit = known.long(backend.num_qubits, mid_circuit=self.supports_mid_circuit)
+        return self.submit(backend, circuit, shots=min(backend.max_shots or _LONG_SHOTS, _LONG_SHOTS))
+
+    def queued_job(self, backend: Backend) -> Job:
+        """A job that waits. Override it where the vendor has a way to hold one in its queue."""
+        self._long_jobs.append(self.long_job(backend))  # what it waits behind
+        return self.long_job(backend)
+
+    def job_with_status(self, account: Account, word: str) -> JobInfo | None:
+        """What `qprovider_get_job` tells of a job whose vendor calls its status `word`, which no vendor does. None:
+        such a job cannot be made, which is the default. Override it where the service of the tests obeys."""
+        return None
+
+    def silent_account(self, account: Account) -> Account | None:
+        """An account whose vendor takes connections and never answers; `unopened` and `silent_address` help to make it.
+        None: it cannot be made, which is the default."""
+        return None
 
     # -- helpers ------------------------------------------------------------------------------------------
 
@@ -162,11 +120,14 @@ class ContractBase(Declarations):
             return result.get_counts()
         return [result.get_counts(index) for index in range(len(result.results))]
 
+    def counts_of(self, backend: Backend, ready: QuantumCircuit, **options: Any) -> Any:
+        """Counts of one circuit that is compiled already."""
+        given = {"shots": self.shots, **self.run_options, **options}
+        return backend.run(ready, **given).result(timeout=self.max_run_seconds).get_counts()
+
     def finished(self, backend: Backend, circuit: QuantumCircuit | None = None, **options: Any) -> Job:
         """A small job that is done."""
-        from qprovider_core.testing.circuits import number  # late: keeps this module's import order plain
-
-        job = self.submit(backend, circuit or number(1, 1)[0], **options)
+        job = self.submit(backend, circuit or known.number(1, 1)[0], **options)
         job.result(timeout=self.max_run_seconds)
         return job
 
@@ -195,6 +156,66 @@ class ContractBase(Declarations):
         """The same account with a connection of its own; close it after use."""
         resolved = ResolvedAccount(ref=account.ref, credentials=account._credentials, source=account.source)
         return Account(account._vendor, resolved)
+
+    def unopened(self, account: Account, **fields: Any) -> Account:
+        """An account of the same vendor with these fields, which is opened when it is first asked for something."""
+        return Account(account._vendor, resolve_account(account.spec, fields=GivenFields(fields)))
+
+    def silent_address(self) -> str:
+        """``127.0.0.1:PORT``, where connections are taken and nothing is ever answered, until the check has ended."""
+        self._silent.append(socket.create_server(("127.0.0.1", 0), backlog=64))  # the kernel takes them
+        return f"127.0.0.1:{self._silent[-1].getsockname()[1]}"
+
+    # -- jobs that are watched ----------------------------------------------------------------------------
+
+    def look(self, account: Account, job: Job, **options: Any) -> JobInfo:
+        """What the plugin tells of the job now, past all that the core knows of it."""
+        info = account.ask("qprovider_get_job", job=job.ref, **options)
+        assert isinstance(info, JobInfo), f"qprovider_get_job of job {job.job_id()} answers {info!r}"
+        return info
+
+    def watch(self, account: Account, job: Job, until: Callable[[JobState], bool] | None = None) -> list[JobInfo]:
+        """What the plugin told of the job from its submission to its end, or until it was in such a state."""
+        seen: list[JobInfo] = [job.info]
+        end = time.monotonic() + self.max_run_seconds
+        while not seen[-1].state.final and not (until and len(seen) > 1 and until(seen[-1].state)):
+            if time.monotonic() > end:
+                pytest.fail(
+                    f"after {self.max_run_seconds:g} s the job is still {seen[-1].state.name}; a queue that takes "
+                    "longer is declared with max_run_seconds"
+                )
+            if len(seen) > 1:
+                time.sleep(min(account.spec.min_poll_s, 1.0))
+            seen.append(self.look(account, job))
+        return seen
+
+    def caught(self, account: Account, backend: Backend, make: str, state: JobState, declare: str) -> Job:
+        """A job that its vendor tells to be in this state just now.
+
+        Args:
+            make: Name of the method that makes it; declare: what to declare where there can be none.
+        """
+        shown: list[str] = []
+        for _ in range(_ATTEMPTS):
+            job: Job = getattr(self, make)(backend)
+            self._long_jobs.append(job)
+            seen = [info.state for info in self.watch(account, job, lambda now: RANKS.get(now, 0) >= RANKS[state])]
+            if seen[-1] is state:
+                return job
+            shown.append(" → ".join(dict.fromkeys(one.name for one in seen)))
+            self.stop(*self._long_jobs)
+        pytest.fail(
+            f"{_ATTEMPTS} jobs were sent, and none of them was told to be {state.name}: they went {'; '.join(shown)}. "
+            f"If the vendor has such jobs, override {make} to make one; else declare {declare} = False"
+        )
+
+    def stop(self, *jobs: Job) -> None:
+        """End jobs that are not wanted any more: cancelled where the vendor can, else waited for."""
+        for job in jobs:
+            with suppress(QProviderError):  # a check that needs more of it says so itself
+                if self.supports_cancel and not job.refresh().state.final:
+                    job.cancel()
+                job.wait_for_final_state(timeout=self.max_run_seconds)
 
 
 def explained(exc: BaseException) -> None:

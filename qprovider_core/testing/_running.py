@@ -6,6 +6,7 @@ from collections import Counter
 from math import pi, sqrt
 from typing import Any
 
+import attrs
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.result import Result
@@ -61,6 +62,34 @@ class RunningChecks(ContractBase):
         circuit.measure(0, 1)
         self.expect(self.counts(backend, circuit), "010", "a qubit measured into the middle one of three bits")
 
+    @needs("supports_running", "supports_several_registers")
+    def test_registers_wider_than_a_byte(self, backend: Backend) -> None:
+        circuit, expected = circuits.wide_registers(backend.num_qubits)
+        self.expect(self.counts(backend, circuit), expected, "ones in both bytes of registers of 11 and 9 bits")
+
+    @needs("supports_running", "supports_several_registers", "supports_many_circuits")
+    def test_each_circuit_of_a_batch_has_its_own_shots_and_registers(self, backend: Backend) -> None:
+        pairs = [circuits.number(1, 1), circuits.registers({1, 5}, backend.num_qubits), circuits.wide_registers(1)]
+        ready = self.compile([circuit for circuit, _ in pairs], backend)
+        request = backend._checked_request(ready, self.shots, None, None, None, None, self.run_options)
+        shots = [self.shots, self.shots, self.shots]
+        if self.supports_shots_per_circuit:
+            shots = [self.shots, self.shots // 2, self.shots // 4 + 1]
+            evolve: Any = attrs.evolve  # of either kind of pub
+            pubs = [evolve(pub, shots=number) for pub, number in zip(request.pubs, shots, strict=True)]
+            request = attrs.evolve(request, pubs=pubs)
+        result = backend._submit(request).result(timeout=self.max_run_seconds)
+        for index, (circuit, expected) in enumerate(pairs):
+            counts, what = (
+                result.get_counts(index),
+                f"{circuit.name}, circuit {index} of {len(pairs)} with other registers",
+            )
+            assert sum(counts.values()) == shots[index], (
+                f"{what}: its pub has {shots[index]} shots of {shots}, its counts add up to {sum(counts.values())}; "
+                "declare supports_shots_per_circuit = False if the vendor takes one number for a whole job"
+            )
+            self.expect(counts, expected, what)
+
     # -- physics ------------------------------------------------------------------------------------------
 
     @needs("supports_running")
@@ -111,6 +140,17 @@ class RunningChecks(ContractBase):
         counts = self.counts(backend, circuits.coin(_width(backend, 2)), shots=shots)
         assert sum(counts.values()) == shots, f"{shots} shots were asked for, the counts add up to {counts}"
 
+    @needs("supports_running")
+    def test_default_shots_are_as_announced(self, account: Account, backend: Backend) -> None:
+        announced, most = account.spec.default_shots, backend.max_shots
+        expected = announced if most is None else min(announced, most)
+        ready = self.compile([circuits.coin()], backend)[0]
+        counts = backend.run(ready, **self.run_options).result(timeout=self.max_run_seconds).get_counts()
+        assert sum(counts.values()) == expected, (
+            f"no shots were given; ProviderSpec.default_shots announces {announced}, max_shots is {most}, and "
+            f"{sum(counts.values())} were run"
+        )
+
     @needs("supports_running", "supports_memory")
     def test_memory_agrees_with_the_counts(self, backend: Backend) -> None:
         circuit = circuits.registers((), backend.num_qubits)[0]
@@ -125,6 +165,22 @@ class RunningChecks(ContractBase):
         circuit, expected = circuits.registers({0, 3}, backend.num_qubits)
         memory = self.submit(backend, circuit, memory=True).result(timeout=self.max_run_seconds).get_memory()
         self.expect(Counter(memory), expected, "the memory of X on the bits 0 and 3")
+
+    @needs("supports_running", "supports_memory", "supports_many_circuits")
+    def test_memory_in_a_batch(self, backend: Backend) -> None:
+        pairs = [circuits.registers({1, 5}, backend.num_qubits), circuits.number(1, _width(backend, 2))]
+        mixed = [circuit for circuit, _ in pairs] if self.supports_several_registers else [pairs[1][0]]
+        result = self.submit(backend, [circuits.coin(), *mixed], memory=True).result(timeout=self.max_run_seconds)
+        for index in range(1 + len(mixed)):
+            memory, counts = result.get_memory(index), result.get_counts(index)
+            assert len(memory) == self.shots, (
+                f"circuit {index}: {self.shots} shots, {len(memory)} of them in the memory"
+            )
+            assert Counter(memory) == Counter(counts), (
+                f"circuit {index} of a batch: its memory tells of {dict(Counter(memory))}, its counts of {counts}"
+            )
+        for index, (circuit, expected) in enumerate([pair for pair in pairs if pair[0] in mixed], start=1):
+            self.expect(Counter(result.get_memory(index)), expected, f"the memory of {circuit.name} in a batch")
 
     @needs("supports_running")
     def test_what_cannot_run_is_refused_before_anything_is_sent(

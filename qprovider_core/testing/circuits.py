@@ -67,6 +67,57 @@ def coin(width: int = 1) -> QuantumCircuit:
     return circuit
 
 
+def wide_registers(num_qubits: int | None = None) -> tuple[QuantumCircuit, str]:
+    """Registers of 11 and 9 bits, which take two bytes each, with ones in both bytes; and the key of the counts.
+    A device of one or two qubits measures fewer of them."""
+    ones = [("low", 9), ("high", 0), ("high", 8), ("low", 2)][: 4 if num_qubits is None else num_qubits]
+    parts = {"low": ClassicalRegister(11, "low"), "high": ClassicalRegister(9, "high")}
+    circuit = QuantumCircuit(QuantumRegister(len(ones), "q"), *parts.values(), name="wide_registers")
+    bits = {name: ["0"] * part.size for name, part in parts.items()}
+    for qubit, (name, bit) in enumerate(ones):
+        circuit.x(qubit)
+        circuit.measure(qubit, parts[name][bit])
+        bits[name][bit] = "1"
+    return circuit, " ".join("".join(reversed(bits[name])) for name in ("high", "low"))
+
+
+def entangled(num_qubits: int | None = None) -> tuple[QuantumCircuit, str]:
+    """A flip carried from qubit to qubit over pairs that no line or cross of qubits has all of, so that compiling moves
+    qubits about; measured into the registers of `registers`, and the key of its counts."""
+    width = len(_BIT_OF_QUBIT) if num_qubits is None else min(num_qubits, len(_BIT_OF_QUBIT))
+    circuit, _ = registers((), width)
+    steps = QuantumCircuit(*circuit.qregs, *circuit.cregs)
+    steps.x(0)
+    values = [1] + [0] * (width - 1)
+    for control, flipped in ((0, 3), (3, 1), (1, 0)):
+        if max(control, flipped) < width:
+            steps.cx(control, flipped)
+            values[flipped] ^= values[control]
+    bits = ["0"] * sum(SIZES)
+    for qubit, value in enumerate(values):
+        bits[_BIT_OF_QUBIT[qubit]] = str(value)
+    made = steps.compose(circuit)
+    made.name = "entangled"
+    return made, spaced(bits)
+
+
+def long(num_qubits: int | None = None, *, mid_circuit: bool = True) -> QuantumCircuit:
+    """A circuit that simulators need long for when it is run with many shots: measured again and again, so that each
+    shot is a run of its own, or else wide and deep."""
+    most = 5 if mid_circuit else 20
+    width = most if num_qubits is None else min(num_qubits, most)
+    circuit = QuantumCircuit(width, width, name="long")
+    for layer in range(60):
+        for qubit in range(width):
+            circuit.ry(0.3 + 0.01 * layer, qubit)
+        for qubit in range(layer % 2, width - 1, 2):
+            circuit.cx(qubit, qubit + 1)
+        if mid_circuit:
+            circuit.measure(range(width), range(width))
+    circuit.measure(range(width), range(width))
+    return circuit
+
+
 def bell() -> QuantumCircuit:
     """Two bits that always agree."""
     circuit = QuantumCircuit(2, 2, name="bell")

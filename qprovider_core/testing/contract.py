@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from qprovider_core.testing._backends import BackendChecks
+from qprovider_core.testing._cancelling import CancellingChecks
+from qprovider_core.testing._closing import ClosingChecks
+from qprovider_core.testing._compiling import CompilingChecks
+from qprovider_core.testing._devices import DeviceChecks
+from qprovider_core.testing._finding import FindingChecks
 from qprovider_core.testing._isolation import IsolationChecks
 from qprovider_core.testing._jobs import JobChecks
 from qprovider_core.testing._records import RecordChecks
 from qprovider_core.testing._running import RunningChecks
+from qprovider_core.testing._secrets import SecretChecks
 
 
-class ProviderContract(IsolationChecks, BackendChecks, RecordChecks, RunningChecks, JobChecks):
+class ProviderContract(
+    IsolationChecks,
+    BackendChecks,
+    DeviceChecks,
+    CompilingChecks,
+    RecordChecks,
+    RunningChecks,
+    JobChecks,
+    CancellingChecks,
+    FindingChecks,
+    SecretChecks,
+    ClosingChecks,
+):
     """What every plugin promises. Subclass it, define an `account` fixture, declare what is not supported."""

@@ -34,6 +34,7 @@ def account() -> Iterator[Account]:
 class TestWhole(ProviderContract):
     noiseless_backend: ClassVar[str | None] = "aer_simulator"
     wrong_credentials: ClassVar[Mapping[str, Any] | None] = {"token": "another-token-entirely"}
+    supports_other_processes: ClassVar[bool] = False  # the service is an object of this process
 
 
 class _Probe(ProviderContract):
