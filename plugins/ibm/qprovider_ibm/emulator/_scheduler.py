@@ -98,6 +98,8 @@ class Scheduler:
             }
             reply, result = await asyncio.wait_for(worker.request(header, job.params), timeout=job.cost)
             broken = False
+            if job.final:  # cancelled in the moment in which it was done
+                return
             if reply["ok"]:
                 job.complete(result)
             else:
