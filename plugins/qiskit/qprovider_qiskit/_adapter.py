@@ -59,6 +59,8 @@ class QiskitAdapter:
             None: they are sent as they are.
         retrieve: A function of the backend and a job id of the vendor that gives the vendor's job; None:
             ``backend.retrieve_job(id)``.
+        job_status: A function of the vendor's job that gives the vendor's own word for its state, for packages whose
+            jobs raise, or give nothing, where they do not know it.
         run_options: Names of the vendor's options that `run` takes, passed on as they are.
         requires: Distributions that it needs, as pip takes them.
         credentials, credentials_help, description, contract, default_shots: As in `ProviderSpec`.
@@ -78,6 +80,7 @@ class QiskitAdapter:
         fixup: Callable[[BackendV2], BackendV2 | None] | None = None,
         transpile_kwargs: Mapping[str, Any] | None = None,
         retrieve: Callable[[BackendV2, str], Any] | None = None,
+        job_status: Callable[[Any], Any] | None = None,
         run_options: Sequence[str] = (),
         requires: Sequence[str] = (),
         credentials: type | None = None,
@@ -95,6 +98,7 @@ class QiskitAdapter:
         self.fixup = fixup
         self.transpile_kwargs = transpile_kwargs
         self.retrieve = retrieve
+        self.job_status = job_status
         self.spec = ProviderSpec(
             name=name,
             title=title or name,
@@ -122,10 +126,10 @@ class QiskitAdapter:
         return self.spec
 
     @hookimpl
-    def qprovider_open_account(self, credentials: Any) -> Connection:
+    def qprovider_open_account(self, credentials: Any, deadline: Deadline) -> Connection:
         from qprovider_qiskit._connection import Connection  # late: needs Qiskit, and the vendor's package
 
-        return Connection(self, credentials)
+        return Connection.opened(self, credentials, deadline)
 
     @hookimpl
     def qprovider_close_account(self, connection: Connection) -> bool:

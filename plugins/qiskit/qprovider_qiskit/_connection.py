@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from qiskit import QuantumCircuit, transpile
 from qiskit.providers import BackendV2
 
-from qprovider_core.errors import InvalidInputError, PluginError, ResultError, UnknownBackendError
+from qprovider_core.errors import InvalidInputError, PluginError, ResultError, TransportError, UnknownBackendError
 from qprovider_core.records import (
     BackendConfiguration,
     BackendInfo,
@@ -26,16 +27,19 @@ from qprovider_core.records import (
     JobResult,
     JobState,
     ListProblem,
+    ProviderSpec,
     SamplePub,
     SamplePubResult,
     Submission,
     SubmissionOutcome,
 )
 from qprovider_qiskit._device import Device, name_of
+from qprovider_qiskit._faults import in_our_words, vendors_errors
 from qprovider_qiskit._jobs import AdaptedJob, JobBook, Part, cancelled, in_parts, unknown_job
 from qprovider_qiskit._outcomes import Layout, pub_results
 from qprovider_qiskit._queue import Queue
-from qprovider_qiskit._reading import attempted, called
+from qprovider_qiskit._reading import attempted, called, within
+from qprovider_qiskit._remote import cancel_all, look_at_all, result_of, send_all
 from qprovider_qiskit._retrieving import retrieved
 
 if TYPE_CHECKING:
@@ -55,6 +59,26 @@ class Connection:
         self._book = JobBook()
         self._queue = Queue(self._run, adapter.spec.name)
         self._changed = self._queue.changed
+
+    @classmethod
+    def opened(cls, adapter: QiskitAdapter, credentials: Any, deadline: Deadline) -> Self:
+        """A new connection. What asks the network may take no longer than the deadline, whatever the vendor's package
+        thinks of it."""
+        with vendors_errors(adapter.spec):
+            if adapter.local is True:
+                return cls(adapter, credentials)
+            seconds = deadline.timeout
+            try:
+                return within(lambda: cls(adapter, credentials), seconds, adapter.spec.name, late=cls.close)
+            except TimeoutError as exc:
+                raise TransportError(
+                    f"{adapter.spec.title} did not answer while the account was opened, within {seconds or 0:.0f} s.",
+                    hint="Try again in a while, or give it longer with QPROVIDER_TIMEOUT.",
+                ) from exc
+
+    @property
+    def spec(self) -> ProviderSpec:
+        return self._adapter.spec
 
     def close(self) -> None:
         self._queue.close()
@@ -119,21 +143,26 @@ class Connection:
             reader.wait(end.remaining_s())
         return [*(device.info() for device in devices), *self._problems]
 
+    @in_our_words
     def configuration(self, name: str, deadline: Deadline) -> BackendConfiguration:
         return self.device(name).configuration(deadline)
 
+    @in_our_words
     def status(self, name: str, deadline: Deadline) -> BackendStatus:
         return self.device(name).status(deadline, self._queue.waiting())
 
+    @in_our_words
     def properties(self, name: str, at: datetime | None) -> BackendProperties | None:
         device = self.device(name)
         return device.properties() if at is None else None  # a target does not say of when it is
 
+    @in_our_words
     def target(self, name: str) -> Any:
         return self.device(name).target()
 
     # -- submitting -------------------------------------------------------------------------------------------
 
+    @in_our_words
     def submit(self, request: JobRequest) -> JobInfo:
         device = self.device(request.backend.name)
         if request.kind != "sample":
@@ -162,14 +191,10 @@ class Connection:
                 self._book.add(job)
                 self._queue.put(job)
                 return job.info(self._queue.position(job))
-        for part in job.parts:
-            try:
-                self._send(job, part)
-            except BaseException:
-                for sent in job.parts:
-                    cancelled(sent)  # nobody will ever ask for it
-                raise
+        send_all(job, self._send)
         with self._changed:
+            if self._book.get(job.id) is not None:
+                job.id = uuid.uuid4().hex  # a vendor that numbers its jobs anew in each process
             self._book.add(job)
         return job.info()
 
@@ -205,7 +230,7 @@ class Connection:
     def _read(self, job: AdaptedJob, part: Part) -> None:
         """Fetch a part's result. It may take long: no lock is held."""
         layouts = [job.layouts[position] for position in part.positions]
-        part.results = pub_results(part.job.result(), layouts, part.shots, job.id)
+        part.results = pub_results(result_of(part, job), layouts, part.shots, job.id)
         part.state = JobState.DONE
 
     # -- jobs -------------------------------------------------------------------------------------------------
@@ -221,11 +246,9 @@ class Connection:
         if job is None:
             raise unknown_job(ref.id)
         with self._changed:
-            known = self._book.get(ref.id)  # another thread may have been quicker
-            if known is None:
-                self._book.add(job)
-        return known or job
+            return self._book.keep(job)
 
+    @in_our_words
     def job(self, ref: JobRef, wait_s: float) -> JobInfo:
         job = self._job(ref)
         if job.device.local:
@@ -240,12 +263,12 @@ class Connection:
     def _look(self, job: AdaptedJob) -> None:
         if job.state.final:
             return
-        for part in job.parts:
-            part.look()
+        look_at_all(job)
         with self._changed:
             if not job.state.final:
                 job.take_states()
 
+    @in_our_words
     def result(self, ref: JobRef) -> JobResult:
         job = self._job(ref)
         if not job.device.local and job.results is None:
@@ -260,15 +283,18 @@ class Connection:
                 job.results = job.results or _in_order(job)
         return JobResult(pubs=tuple(job.results))
 
+    @in_our_words
     def cancel(self, ref: JobRef) -> bool:
         job = self._job(ref)
         if not job.device.local:
             self._look(job)
             if job.state.final:
                 return False
-            taken = [cancelled(part) for part in job.parts if not part.state.final]
+            wrong = cancel_all(job)
             self._look(job)
-            return all(taken) and job.state not in (JobState.DONE, JobState.ERROR)
+            if wrong is not None and not job.state.final:
+                raise wrong
+            return job.state not in (JobState.DONE, JobState.ERROR)
         with self._changed:
             if job.state.final:
                 return False
@@ -279,6 +305,7 @@ class Connection:
             self._changed.notify_all()
             return True
 
+    @in_our_words
     def jobs(self, query: JobQuery) -> JobPage:
         if query.states or query.pending is not None or query.ids:
             with self._changed:

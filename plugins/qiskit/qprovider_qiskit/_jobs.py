@@ -24,7 +24,6 @@ from qprovider_core.records import (
 from qprovider_qiskit._device import Device
 from qprovider_qiskit._outcomes import Layout
 from qprovider_qiskit._reading import attempted, called
-from qprovider_qiskit._status import job_state
 
 KEPT_JOBS = 2_000  # that have ended; the core's ledger keeps what is older
 _RANK = {
@@ -44,6 +43,7 @@ class Part:
     Attributes:
         positions: Which circuits of ours it has; circuits: as they are sent, dropped afterwards.
         job: The vendor's own object; None before it was sent. job_id: its id.
+        error: What the vendor said of its failure.
         results: Of its circuits, once they were read.
     """
 
@@ -54,6 +54,7 @@ class Part:
     job_id: str | None = None
     state: JobState = JobState.INITIALIZING
     state_text: str | None = None
+    error: str | None = None
     results: list[SamplePubResult] | None = None
 
     def sent(self, job: Any) -> None:
@@ -63,19 +64,18 @@ class Part:
         self.job_id = None if told is None else str(told)
         self.state = JobState.QUEUED
 
-    def look(self) -> None:
-        """Ask the vendor how it stands, unless that is known. What it raises is raised."""
-        if self.state.final or self.job is None:
-            return
-        status = getattr(self.job, "status", None)
-        self.state, self.state_text = job_state(status() if callable(status) else status)
-
 
 @attrs.define(kw_only=True, eq=False)
 class AdaptedJob:
-    """One job of ours. Its account's lock guards everything that changes."""
+    """One job of ours. Its account's lock guards everything that changes.
+
+    Attributes:
+        told_backend: Whether it is known that it runs on `device`, which else is only who asks for it.
+        reached: How far it was seen to be; a state before that is not told any more.
+    """
 
     device: Device
+    told_backend: bool = True
     parts: list[Part]
     layouts: list[Layout | None]
     request: JobRequest | None = None
@@ -86,7 +86,8 @@ class AdaptedJob:
     number: int = attrs.field(factory=lambda: next(_numbers))
     state: JobState = JobState.QUEUED
     state_text: str | None = None
-    created_at: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    reached: int = _RANK[JobState.QUEUED]
+    created_at: datetime | None = attrs.field(factory=lambda: datetime.now(UTC))
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
@@ -95,8 +96,8 @@ class AdaptedJob:
     session_id: None = None
 
     @property
-    def backend(self) -> str:
-        return self.device.name
+    def backend(self) -> str | None:
+        return self.device.name if self.told_backend else None
 
     def start(self) -> None:
         self.state = JobState.RUNNING
@@ -108,44 +109,51 @@ class AdaptedJob:
         self.ended_at = datetime.now(UTC)
 
     def take_states(self) -> None:
-        """What its parts tell together; never back."""
+        """What its parts at the vendor tell together; never back. When it started and ended is the vendor's to say:
+        looks from time to time do not tell.
+
+        A part that failed is told at once. The job goes on while others do: they cost something, and can be cancelled.
+        """
         states = [part.state for part in self.parts]
-        self.state_text = next((part.state_text for part in self.parts if not part.state.final), None) or next(
-            (part.state_text for part in self.parts), None
-        )
-        if JobState.ERROR in states or all(state.final for state in states):
-            worst = next((one for one in (JobState.ERROR, JobState.CANCELLED) if one in states), JobState.DONE)
-            self.end(worst, self._reason() if worst is JobState.ERROR else None)
+        going = [part for part in self.parts if not part.state.final]
+        self.error = self._reason() if JobState.ERROR in states else None
+        if not going:
+            worst = (one for one in (JobState.ERROR, JobState.CANCELLED) if one in states)
+            self.state = next(worst, JobState.DONE)
+            self.state_text = next(part.state_text for part in self.parts if part.state is self.state)
             return
-        if JobState.UNKNOWN in states:
-            told = JobState.UNKNOWN
-        elif len({*states}) > 1 and any(state.final for state in states):
-            told = JobState.RUNNING
-        else:
-            told = max(states, key=lambda state: _RANK.get(state, 0))
-        if told is JobState.UNKNOWN or _RANK[told] >= _RANK.get(self.state, 0):
-            if told is JobState.RUNNING and self.started_at is None:
-                self.started_at = datetime.now(UTC)
-            self.state = told
+        unknown = next((part for part in going if part.state is JobState.UNKNOWN), None)
+        told = unknown or max(going, key=lambda part: _RANK[part.state])
+        state = JobState.RUNNING if unknown is None and len(going) < len(self.parts) else told.state
+        if unknown is not None or _RANK[state] >= self.reached:
+            self.state, self.state_text = state, told.state_text
+            self.reached = max(self.reached, _RANK[state])
 
     def _reason(self) -> str:
+        """Why it failed: in the vendor's words, and in which circuits where that is not all of it."""
         failed = next(part for part in self.parts if part.state is JobState.ERROR)
-        told = called(failed.job, "error_message")
-        return " ".join(str(told).split()) if told else f"The vendor says: {failed.state_text or 'error'}."
+        told = failed.error or called(failed.job, "error_message")
+        reason = " ".join(str(told).split()) if told else f"The vendor says: {failed.state_text or 'error'}."
+        if len(self.parts) == 1:
+            return reason
+        return f"Circuits {', '.join(map(str, failed.positions))} failed in job {failed.job_id}: {reason}"
 
     def info(self, position: int | None = None) -> JobInfo:
         vendor_jobs = [part.job_id for part in self.parts if part.job_id is not None]
         extra: dict[str, Any] = {"vendor_jobs": vendor_jobs} if vendor_jobs else {}
         if not self.device.local and None not in self.layouts:
             # All that another process needs to read its result.
+            extra["backend"] = self.backend
             extra["parts"] = [list(part.positions) for part in self.parts]
+            extra["shots"] = [part.shots for part in self.parts]
             extra["registers"] = [layout.to_json() for layout in self.layouts if layout is not None]
+            extra["created_at"] = None if self.created_at is None else self.created_at.isoformat()
         shots = self.parts[0].shots if self.parts else None
         return JobInfo(
             id=self.id,
             state=self.state,
             state_text=self.state_text or self.state.value,
-            backend=self.device.name,
+            backend=self.backend,
             created_at=self.created_at,
             started_at=self.started_at,
             ended_at=self.ended_at,
@@ -165,6 +173,7 @@ class JobBook:
 
     def __init__(self, kept_jobs: int = KEPT_JOBS) -> None:
         self._jobs: dict[str, AdaptedJob] = {}
+        self._retrieved: dict[str, AdaptedJob] = {}
         self._by_key: dict[str, AdaptedJob] = {}
         self._kept_jobs = kept_jobs
 
@@ -178,8 +187,19 @@ class JobBook:
                 del self._jobs[old.id]
                 self._by_key.pop(old.key, None)
 
+    def keep(self, job: AdaptedJob) -> AdaptedJob:
+        """A job that was sent by another process: it can be asked for, and is not listed, for its age is not known.
+
+        Returns:
+            It, or the same job that was kept before.
+        """
+        known = self._retrieved.setdefault(job.id, job)
+        while len(self._retrieved) > self._kept_jobs:
+            del self._retrieved[next(iter(self._retrieved))]
+        return known
+
     def get(self, job_id: str) -> AdaptedJob | None:
-        return self._jobs.get(job_id)
+        return self._jobs.get(job_id) or self._retrieved.get(job_id)
 
     def by_key(self, key: str) -> AdaptedJob | None:
         return self._by_key.get(key)

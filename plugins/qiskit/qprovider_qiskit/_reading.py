@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from qprovider_core.secret import get_logger
+
+T = TypeVar("T")
 
 _log = get_logger("qprovider.qiskit")  # takes known secrets out of what vendors say
 
@@ -53,6 +56,31 @@ def number(value: Any) -> float | None:
 def text(value: Any) -> str | None:
     """A text that is not empty, on one line; None for all else."""
     return " ".join(str(value).split()) or None if isinstance(value, str | int | float) else None
+
+
+def within(work: Callable[[], T], limit_s: float | None, name: str, late: Callable[[T], object]) -> T:
+    """What `work` gives or raises, done in a thread of its own, which is left behind when it takes longer.
+
+    Args:
+        late: What becomes of that which comes after all.
+    Raises:
+        TimeoutError: It did not come within `limit_s` seconds.
+    """
+    coming: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            coming.set_result(work())
+        except BaseException as exc:  # noqa: BLE001  raised where it is waited for
+            coming.set_exception(exc)
+
+    threading.Thread(target=run, name=f"qprovider-{name}", daemon=True).start()
+    try:
+        return coming.result(limit_s)
+    except TimeoutError:
+        if not coming.done():
+            coming.add_done_callback(lambda done: None if done.exception() else late(done.result()))
+        raise
 
 
 class Reader:

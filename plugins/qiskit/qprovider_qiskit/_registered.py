@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qprovider_core.errors import InvalidInputError
 from qprovider_core.hookspecs import hookimpl
+from qprovider_core.records import Deadline
 from qprovider_qiskit._adapter import QiskitAdapter
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class RegisteredBackends(QiskitAdapter):
         return chosen
 
     @hookimpl
-    def qprovider_open_account(self, credentials: Any) -> Connection:
+    def qprovider_open_account(self, credentials: Any, deadline: Deadline) -> Connection:
         from qprovider_qiskit._connection import Connection
 
         return Connection(self, None, self._devices)
