@@ -83,7 +83,7 @@ def _today() -> Iterator[dict[str, int]]:
 
 
 def shots_of(pub: SamplePub | EstimatePub) -> int:
-    """Shots of one circuit. An estimate takes 1 / precision² (4096 by default) for each observable and parameter set."""
+    """Shots of one circuit. An estimate takes 1 / precision² (4096 by default) an observable and set of parameters."""
     if isinstance(pub, SamplePub):
         return pub.shots * math.prod(pub.shape)
     return math.ceil((pub.precision or 1 / 64) ** -2) * len(pub.observables) * math.prod(pub.shape)
