@@ -50,7 +50,7 @@ clean:
 	rm -rf .venv .vendors .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The three distributions, editable, in one environment; again when what they ask for has changed.
+# The distributions, editable, in one environment; again when what they ask for has changed.
 $(INSTALLED): $(PROJECTS) constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "This needs Python 3.11 or newer, and $(PYTHON) is not. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
