@@ -24,6 +24,7 @@ from qprovider_core.serialization import to_json
 OPEN, SUBMIT = "qprovider_open_account", "qprovider_submit_job"
 ASK_NOBODY = ("qprovider_provider", "qprovider_foreign_accounts")
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("qprovider_") and name not in ASK_NOBODY)
+_IN_PROCESS = (OPEN, "qprovider_backend_target")  # their answers live in one process only: a connection, a `Target`
 _LEFT_OUT = ("connection", "credentials", "deadline", "wait_s")  # they mean nothing to another process
 _lock = threading.Lock()
 
@@ -55,7 +56,7 @@ def asked(hook: str, values: Sequence[Any]) -> tuple[str, str]:
 
 
 def told(answer: Any) -> Any:
-    """An answer or an error as JSON types. What lives in one process only, such as a `Target`, becomes None."""
+    """An answer or an error as JSON types."""
     if isinstance(answer, list | tuple):
         return [told(one) for one in answer]
     names = [kind.__name__ for kind in type(answer).__mro__]
@@ -66,9 +67,7 @@ def told(answer: Any) -> Any:
     if isinstance(answer, records.JobDetails):
         answer = attrs.evolve(answer, circuits=None, pubs=None)
     kind = next((name for name in names if hasattr(records, name)), "")
-    if kind:
-        return {"record": kind, "value": _clean(answer.to_dict())}
-    return {"record": "", "value": _clean(answer) if isinstance(answer, Mapping | bool) else None}
+    return {"record": kind, "value": _clean(answer.to_dict() if kind else answer)}
 
 
 def _recording(hook: str) -> Any:
@@ -80,7 +79,7 @@ def _recording(hook: str) -> Any:
         except Exception as exc:
             _write(hook, values, exc)
             raise
-        _write(hook, values, None if hook == OPEN else answer)  # a connection is the vendor's own affair
+        _write(hook, values, None if hook in _IN_PROCESS else answer)
         return answer
 
     return record
