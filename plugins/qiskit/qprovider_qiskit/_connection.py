@@ -231,6 +231,8 @@ class Connection:
         """Fetch a part's result. It may take long: no lock is held."""
         layouts = [job.layouts[position] for position in part.positions]
         part.results = pub_results(result_of(part, job), layouts, part.shots, job.id)
+        if len(job.parts) == 1:
+            part.positions = tuple(range(len(part.results)))  # how many it has is not known of one that was retrieved
         part.state = JobState.DONE
 
     # -- jobs -------------------------------------------------------------------------------------------------

@@ -15,3 +15,11 @@ ADAPTED: Mapping[str, Any] = {
     "supports_reconnecting": False,
     "supports_sessions": False,
 }
+
+# Of a service, whose jobs outlive the process.
+REMOTE: Mapping[str, Any] = {**ADAPTED, "supports_other_processes": True, "supports_reconnecting": True}
+
+
+def lacking(*capabilities: str) -> dict[str, Any]:
+    """Declarations that the vendor has none of these."""
+    return {f"supports_{name}": False for name in capabilities}
