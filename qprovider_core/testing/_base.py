@@ -232,7 +232,10 @@ def round_trip(record: Any, what: str) -> None:
         text = json.dumps(record.to_dict(), allow_nan=False)
     except (TypeError, ValueError) as exc:
         pytest.fail(f"{what} is not JSON ({exc}): {record!r}. Values must be numbers, texts, lists or mappings.")
-    back = type(record).from_dict(json.loads(text))
+    try:
+        back = type(record).from_dict(json.loads(text))
+    except QProviderError as exc:
+        pytest.fail(f"{what} cannot be read again from its own JSON: {exc}")
     assert back == record, (
         f"{what} is not the same after JSON and back (a tuple inside free-form data becomes a list): "
         f"{record!r} became {back!r}"
@@ -248,7 +251,7 @@ def _diagnosis(expected: str, got: str) -> str:
         return "The spaces between the registers are missing or misplaced: send the registers, or counts with spaces."
     if other == plain[::-1]:
         return "The bits are in reverse order: bit 0 of a register is rightmost, the last register leftmost."
-    if got == " ".join(reversed(expected.split(" "))):
+    if other == "".join(reversed(expected.split(" "))):
         return "The registers are in reverse order: the last one is leftmost."
     if other and other.lstrip("0") == plain.lstrip("0"):
         return "Leading zeros were lost."

@@ -30,12 +30,14 @@ class FindingChecks(ContractBase):
     def test_a_job_is_retrieved_by_its_id(self, account: Account, backend: Backend) -> None:
         job = self.finished(backend, circuits.registers({1, 5}, backend.num_qubits)[0])
         self._same(account.retrieve_job(job.job_id(), instance=job.info.instance), job)
+        self._found(account, job)
 
     @needs("supports_running", "supports_reconnecting")
     def test_a_job_is_retrieved_through_another_connection(self, account: Account, backend: Backend) -> None:
         job = self.finished(backend, circuits.registers({1, 5}, backend.num_qubits)[0])
         with self.another(account) as other:
             self._same(other.retrieve_job(job.job_id(), instance=job.info.instance), job)
+            self._found(other, job)
 
     @needs("supports_running", "supports_other_processes")
     def test_a_job_is_retrieved_in_a_new_process(self, account: Account, backend: Backend) -> None:
@@ -129,6 +131,16 @@ class FindingChecks(ContractBase):
                 break
             query = JobQuery(ids=tuple(made), limit=1, cursor=page.cursor)
         assert sorted(seen) == sorted(made), f"pages of one job gave {seen}, the jobs are {sorted(made)}"
+
+    def _found(self, account: Account, job: Job) -> None:
+        """The plugin itself finds the job and its result by the id alone; the core knows them by its own record."""
+        ref = JobRef(id=job.job_id(), instance=job.info.instance)
+        info = account.ask("qprovider_get_job", job=ref)
+        assert info is not None, f"qprovider_get_job of job {ref.id} gives nothing"
+        assert info.state is JobState.DONE, f"a job with a result is told to be {info.state.name} by its id"
+        result = account.ask("qprovider_job_result", job=ref)
+        assert result is not None, f"qprovider_job_result of job {ref.id} gives nothing when it is asked by its id"
+        assert result == job.result(timeout=self.max_run_seconds).record, "the job's id gives another result"
 
     def _same(self, found: Job, job: Job) -> None:
         """A retrieved job is the one that was sent, with its counts and their spaces between registers."""

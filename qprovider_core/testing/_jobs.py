@@ -108,6 +108,8 @@ class JobChecks(ContractBase):
         job = self.finished(backend, job_tags=[tag, "zwei: ü"])
         for found in (job, account.retrieve_job(job.job_id(), instance=job.info.instance)):
             assert set(found.tags()) == {tag, "zwei: ü"}, f"sent with two tags, has {found.tags()}"
+        told = self.look(account, job).tags
+        assert set(told) == {tag, "zwei: ü"}, f"sent with two tags, is told with {told}"
         if self.supports_list_jobs:
             listed = [one.job_id() for one in account.jobs(tags=(tag,))]
             assert listed == [job.job_id()], f"the tag of one job lists {listed}"
@@ -117,14 +119,16 @@ class JobChecks(ContractBase):
         job = self.finished(backend, job_tags=["before"])
         job.update_tags(["after", "more"])
         told = account.retrieve_job(job.job_id(), instance=job.info.instance)
-        assert set(told.tags()) == {"after", "more"}, f"the tags were replaced, and are {told.tags()}"
+        for tags in (told.tags(), self.look(account, job).tags):
+            assert set(tags) == {"after", "more"}, f"the tags were replaced, and are {tags}"
 
     @needs("supports_running", "supports_names")
     def test_a_job_keeps_its_name(self, account: Account, backend: Backend) -> None:
         name = f"contract {uuid.uuid4().hex[:8]}"
         job = self.finished(backend, name=name)
         told = account.retrieve_job(job.job_id(), instance=job.info.instance)
-        assert told.name() == name, f"the job was named {name!r}, and is {told.name()!r}"
+        for kept in (told.name(), self.look(account, job).name):
+            assert kept == name, f"the job was named {name!r}, and is {kept!r}"
         if self.supports_list_jobs:
             listed = [one.job_id() for one in account.jobs(name=name)]
             assert listed == [job.job_id()], f"the name of one job lists {listed}"

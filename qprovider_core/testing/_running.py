@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from math import pi, sqrt
 from typing import Any
 
@@ -18,6 +19,7 @@ from qprovider_core.testing import circuits
 from qprovider_core.testing._base import ContractBase, explained, needs
 
 _SIGMAS = 6  # once in 10^9 runs a fair coin fails
+_ENOUGH_SHOTS = 50  # so many that coins come in each order as good as never by chance
 
 
 class RunningChecks(ContractBase):
@@ -112,6 +114,9 @@ class RunningChecks(ContractBase):
     def test_phases_have_the_right_sign(self, backend: Backend) -> None:
         circuit, expected = circuits.phases(_width(backend, 3))
         self.expect(self.counts(backend, circuit), expected, "phases after an inverse Fourier transform")
+        if _width(backend, 2) == 2:
+            circuit, expected = circuits.kickback()
+            self.expect(self.counts(backend, circuit), expected, "the phase that a controlled X gives its control")
 
     @needs("supports_running", "supports_mid_circuit")
     def test_measuring_in_the_middle_keeps_both_outcomes(self, backend: Backend) -> None:
@@ -165,6 +170,16 @@ class RunningChecks(ContractBase):
         circuit, expected = circuits.registers({0, 3}, backend.num_qubits)
         memory = self.submit(backend, circuit, memory=True).result(timeout=self.max_run_seconds).get_memory()
         self.expect(Counter(memory), expected, "the memory of X on the bits 0 and 3")
+
+    @needs("supports_running", "supports_memory")
+    def test_memory_is_in_the_order_of_the_shots(self, backend: Backend) -> None:
+        circuit = circuits.coin(_width(backend, 2))
+        memory = self.submit(backend, circuit, memory=True).result(timeout=self.max_run_seconds).get_memory()
+        changes = sum(one != other for one, other in pairwise(memory))
+        assert changes >= len(set(memory)) or len(memory) < _ENOUGH_SHOTS, (
+            f"the memory of {len(memory)} shots of coins has each outcome in one piece: it is sorted, or was made of "
+            "counts, and does not tell which shot gave what; declare supports_memory = False and give counts"
+        )
 
     @needs("supports_running", "supports_memory", "supports_many_circuits")
     def test_memory_in_a_batch(self, backend: Backend) -> None:

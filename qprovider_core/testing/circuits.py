@@ -144,6 +144,18 @@ def phases(width: int) -> tuple[QuantumCircuit, str]:
     return circuit, format(1, f"0{width}b")
 
 
+def kickback() -> tuple[QuantumCircuit, str]:
+    """A controlled X whose target is the difference of 0 and 1 turns the phase of its control. Where phases turn the
+    other way on all qubits alike, which most circuits do not show, the control stays 0."""
+    circuit = QuantumCircuit(2, 2, name="kickback")
+    circuit.x(1)
+    circuit.h([0, 1])
+    circuit.cx(0, 1)
+    circuit.h([0, 1])
+    circuit.measure([0, 1], [0, 1])
+    return circuit, "11"
+
+
 def rotation() -> tuple[QuantumCircuit, Parameter, Parameter]:
     """Two rotations whose parameters were made in the opposite order of their names: (circuit, on qubit 0, on
     qubit 1). An angle of pi gives 1, of 0 gives 0."""
