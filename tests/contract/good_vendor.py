@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qiskit.transpiler import Target
 
 TOKEN = "a-token-of-the-good-vendor"
-URL_VARIABLE, SILENT_VARIABLE = "GOOD_VENDOR_URL", "GOOD_VENDOR_SILENT_URL"
+URL_VARIABLE = "GOOD_VENDOR_URL"
 
 WORDS: Mapping[str, qp.JobState] = {
     "RECEIVED": qp.JobState.INITIALIZING,

@@ -1,20 +1,23 @@
-"""The kit's own test: a good vendor keeps every promise, and each planted defect is caught by the check named for it."""
+"""A good vendor keeps every promise, and each planted defect is caught by the check named for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from qprovider_core import Account
-from qprovider_core.testing import ProviderContract
+from qprovider_core.testing import ProviderContract, _closing, _processes
 
 HERE = str(Path(__file__).parent)
 
 with pytest.MonkeyPatch.context() as _patch:
     _patch.syspath_prepend(HERE)  # importable by name: the checks load plugins in fresh processes, too
+    defects = import_module("_defects")
     rig = import_module("_defects.rig")
     good_vendor = import_module("good_vendor")
 
@@ -29,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def good_account(service: None) -> Iterator[Account]:
     with rig.opened(good_vendor.vendor) as account:
         yield account
@@ -48,3 +51,48 @@ class TestGood(rig.GoodDeclarations, ProviderContract):  # type: ignore[name-def
             pytest.fail(f"the good vendor is not checked: {reason}")
 
         monkeypatch.setattr(pytest, "skip", refuse)
+
+
+DEFECTS = defects.all_defects()
+
+
+class _Checked(rig.GoodDeclarations, ProviderContract):  # type: ignore[name-defined, misc]
+    """Not collected: its checks are called by hand."""
+
+
+class TestDefects(rig.GoodDeclarations):  # type: ignore[name-defined, misc]
+    """Each defect is caught by the check that is named for it, with the words that tell what is wrong."""
+
+    max_run_seconds: ClassVar[float] = 5.0  # for what is left running
+
+    @pytest.fixture(params=DEFECTS.values(), ids=DEFECTS)
+    def defect(self, request: pytest.FixtureRequest) -> Any:
+        return request.param
+
+    @pytest.fixture
+    def account(self, defect: Any) -> Iterator[Account]:
+        with rig.opened(defect.vendor) as account:
+            yield account
+
+    @pytest.fixture(autouse=True)
+    def _hurry(self, defect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What never comes need not be waited for as patiently as in earnest."""
+        monkeypatch.setattr(_closing, "_LEAVING_S", 0.5)
+        monkeypatch.setattr(_closing, "_GRACE_S", 0.5)
+        if defect.check == "test_a_process_that_used_it_can_end":
+            monkeypatch.setattr(_processes, "_CHILD_TIMEOUT_S", 5.0)
+
+    def test_it_is_caught(self, defect: Any, account: Account, request: pytest.FixtureRequest) -> None:
+        suite = type(defect.name, (_Checked,), {"plugin": f"_defects:{defect.name}", **defect.declared})()
+        vars(suite).update(vars(self))  # what the fixtures have made for this test
+        with pytest.raises((Exception, pytest.fail.Exception)) as caught:
+            _make(getattr(suite, defect.check), request)
+        assert not isinstance(caught.value, pytest.skip.Exception), f"{defect.check} is skipped: {caught.value}"
+        assert defect.said in str(caught.value), f"{defect.check} says something else: {caught.value!r}"
+
+
+def _make(check: Any, request: pytest.FixtureRequest) -> None:
+    """Make a check with each of its sets of values."""
+    for values in rig.parameters(check):
+        asked = [name for name in signature(check).parameters if name not in values]
+        check(**values, **{name: request.getfixturevalue(name) for name in asked})

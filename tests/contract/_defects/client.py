@@ -27,6 +27,8 @@ class Client:
 
     def ask(self, method: str, path: str, deadline: Deadline, body: Any = None, **query: Any) -> Any:
         """One request, and what it was answered."""
+        if self._closed:
+            raise TransportError("The connection to Good Quantum is closed.", hint="Open another one.", arrived=False)
         given = {name: value for name, value in query.items() if value not in (None, (), [])}
         address = quote(path, safe="/?=&:.") + ("?" + urlencode(given, doseq=True) if given else "")
         code, answer = self._asked(method, address, deadline, None if body is None else json.dumps(body))

@@ -9,20 +9,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from good_vendor import SILENT_VARIABLE, TOKEN, URL_VARIABLE
+from good_vendor import TOKEN, URL_VARIABLE
 
-from qprovider_core import Account, Deadline, JobInfo, open_account, register_plugin, unregister_plugin
+from qprovider_core import (
+    Account,
+    Backend,
+    Deadline,
+    Job,
+    JobInfo,
+    open_account,
+    register_plugin,
+    unregister_plugin,
+)
 from qprovider_core.testing import circuits
 from qprovider_core.testing._base import ContractBase
+
+LONG_S = 1.0
 
 
 @contextmanager
 def running_service() -> Iterator[dict[str, str]]:
-    """The service, and the variables by which its plugin finds it; it ends with this process, too."""
+    """The service, and the variable by which its plugin finds it; it ends with this process, too."""
     command = [sys.executable, str(Path(__file__).with_name("service.py")), TOKEN]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield {name: process.stdout.readline().strip() for name in (URL_VARIABLE, SILENT_VARIABLE)}
+        yield {URL_VARIABLE: process.stdout.readline().strip()}
 
 
 @contextmanager
@@ -34,6 +45,8 @@ def opened(vendor: object) -> Iterator[Account]:
             yield account
     finally:
         unregister_plugin("good")
+        if tidy := getattr(vendor, "tidy", None):
+            tidy()
 
 
 class GoodDeclarations(ContractBase):
@@ -54,6 +67,19 @@ class GoodDeclarations(ContractBase):
 
     def silent_account(self, account: Account) -> Account | None:
         """An account whose service takes connections and never answers."""
-        import os
+        return self.unopened(account, token=TOKEN, url=f"http://{self.silent_address()}")
 
-        return open_account("good", token=TOKEN, url=os.environ[SILENT_VARIABLE])
+    def long_job(self, backend: Backend) -> Job:
+        """A job that runs for a while, which the service does when it is asked to."""
+        return self.submit(backend, circuits.coin(), run_s=LONG_S)
+
+
+def parameters(check: Any) -> list[dict[str, Any]]:
+    """The sets of values with which a check is made; one without values where it has no parameters."""
+    marks = [mark for mark in getattr(check, "pytestmark", ()) if mark.name == "parametrize"]
+    sets: list[dict[str, Any]] = [{}]
+    for mark in marks:
+        names = [name.strip() for name in mark.args[0].split(",")]
+        rows = [row if len(names) > 1 else (row,) for row in mark.args[1]]
+        sets = [{**one, **dict(zip(names, row, strict=True))} for one in sets for row in rows]
+    return sets

@@ -2,8 +2,8 @@
 
     python service.py TOKEN
 
-prints two addresses: its own, and one that takes connections and never answers. It ends when its standard input does.
-Circuits come as QPY; results go out as the numbers that each shot left in each register.
+prints its address, and ends when its standard input does. Circuits come as QPY; results go out as the numbers that each
+shot left in each register.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import socket
 import sys
 import threading
 import uuid
@@ -325,10 +324,8 @@ class Server(ThreadingHTTPServer):
 def main() -> None:
     Handler.service, Handler.token = Service(), sys.argv[1]
     server = Server(("127.0.0.1", 0), Handler)
-    silent = socket.create_server(("127.0.0.1", 0), backlog=64)  # nobody ever accepts: the kernel does
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    for port in (server.server_port, silent.getsockname()[1]):
-        print(f"http://127.0.0.1:{port}", flush=True)
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
     sys.stdin.read()
     os._exit(0)
 
