@@ -117,6 +117,22 @@ class FindingChecks(ContractBase):
                 assert job.job_id() in [info.id for info in infos], f"a list with {query} lacks a job that fits"
         assert job.job_id() != other.job_id()
 
+    @needs("supports_running", "supports_list_jobs", "supports_cancel", "supports_queue")
+    def test_jobs_that_wait_are_listed_as_pending(self, account: Account, backend: Backend) -> None:
+        job = self.caught(account, backend, "queued_job", JobState.QUEUED, "supports_queue")
+        for query, included in (
+            (JobQuery(ids=(job.job_id(),)), True),
+            (JobQuery(pending=True, limit=50), True),
+            (JobQuery(pending=False, limit=50), False),
+        ):
+            page = account.ask("qprovider_list_jobs", query=query)
+            if self.look(account, job).state.final:
+                pytest.fail(
+                    "a job that waited ended while it was looked for; override queued_job to make one that waits"
+                )
+            found = job.job_id() in [info.id for info in page.jobs]
+            assert found is included, f"a job that waits is {'not ' if included else ''}in a list with {query!r}"
+
     @needs("supports_running", "supports_list_jobs")
     def test_lists_of_jobs_keep_to_their_limit_and_page_through(self, account: Account, backend: Backend) -> None:
         made = {self.finished(backend).job_id() for _ in range(3)}
