@@ -74,35 +74,6 @@ class LostLeadingZeros(GoodVendor):
         return super().outcomes({**row, "registers": [{"name": "out", "bits": bits, "shots": numbers}]})
 
 
-@defect("test_bit_order_of_a_circuit_alone", "is a qubit's number taken for a bit's?")
-class QubitsForBits(GoodVendor):
-    """What qubit 2 gave is told as bit 2, wherever it was measured into."""
-
-    def packed(self, pub: Any) -> Any:
-        circuit = pub.circuit.copy_empty_like()
-        measured = sorted(
-            pub.circuit.find_bit(item.qubits[0]).index for item in pub.circuit.data if item.operation.name == "measure"
-        )
-        for item in pub.circuit.data:
-            if item.operation.name == "measure":
-                place = measured.index(pub.circuit.find_bit(item.qubits[0]).index)
-                item = item.replace(clbits=[circuit.clbits[place]])
-            circuit.append(item)
-        return super().packed(attrs.evolve(pub, circuit=circuit))
-
-
-@defect("test_an_unmeasured_bit_is_zero", "expected '010'")
-class BitsInTheOrderOfMeasuring(GoodVendor):
-    """What is measured first becomes bit 0."""
-
-    def packed(self, pub: Any) -> Any:
-        circuit, places = pub.circuit.copy_empty_like(), count()
-        for item in pub.circuit.data:
-            place = next(places) if item.operation.name == "measure" else None
-            circuit.append(item if place is None else item.replace(clbits=[circuit.clbits[place]]))
-        return super().packed(attrs.evolve(pub, circuit=circuit))
-
-
 @defect("test_measure_all_adds_a_register_in_front", "measure_all beside a register that stays 0")
 class OnlyTheLastRegister(GoodVendor):
     """Of several registers one is told."""
@@ -176,23 +147,16 @@ class BatchAsWideAsTheFirst(GoodVendor):
         )
 
 
-@defect("test_each_circuit_of_a_batch_has_its_own_shots_and_registers", "")
-class BatchRegistersSorted(GoodVendor):
-    """Of a job with several circuits, registers are told by name."""
+@defect("test_each_circuit_of_a_batch_has_its_own_shots_and_registers", "its pub has 100 shots of [200, 100, 51]")
+class ShotsOfTheFirst(GoodVendor):
+    """The service takes one number of shots for all circuits of a job."""
 
-    @qp.hookimpl
-    def qprovider_job_result(self, connection: Any, job: Any, deadline: Any) -> Any:
-        rows = self.job(connection, job, deadline, "/result")["circuits"]
-        if len(rows) > 1:
-            names = sorted({one["name"] for row in rows for one in row["registers"]})
-            for row in rows:
-                row["registers"] = [
-                    {**one, "name": name} for one, name in zip(row["registers"][::-1], names, strict=False)
-                ]
-        return qp.JobResult(pubs=[self.outcomes(row) for row in rows])
+    def order(self, request: Any) -> Any:
+        order = super().order(request)
+        return {**order, "circuits": [{**one, "shots": request.pubs[0].shots} for one in order["circuits"]]}
 
 
-# -- physics ----------------------------------------------------------------------------------------------
+# -- chance ----------------------------------------------------------------------------------------------
 
 
 @defect("test_a_coin_is_fair", "H gives 1 in")
@@ -213,71 +177,6 @@ class UncorrelatedBits(GoodVendor):
             random.shuffle(column)
         mixed = [sum(bit << at for at, bit in enumerate(row)) for row in zip(*columns, strict=True)]
         return super().register(name, bits, mixed)
-
-
-class _Compiled(GoodVendor):
-    """A vendor whose own step of compilation does something to each instruction."""
-
-    def compiled(self, item: Any) -> list[Any]:
-        raise NotImplementedError
-
-    def packed(self, pub: Any) -> Any:
-        circuit = pub.circuit.copy_empty_like()
-        for item in pub.circuit.data:
-            for one in self.compiled(item):
-                circuit.append(one)
-        return super().packed(attrs.evolve(pub, circuit=circuit))
-
-
-@defect("test_phases_have_the_right_sign", "the phase that a controlled X gives its control")
-class PhasesTurnedAround(_Compiled):
-    """rz turns the other way."""
-
-    def compiled(self, item: Any) -> list[Any]:
-        return [item.replace(operation=item.operation.inverse())] if item.operation.name == "rz" else [item]
-
-
-@defect("test_phases_have_the_right_sign", "phases after an inverse Fourier transform")
-class AnglesWithoutSign(_Compiled):
-    """rz turns one way only."""
-
-    def compiled(self, item: Any) -> list[Any]:
-        if item.operation.name != "rz" or item.operation.params[0] >= 0:
-            return [item]
-        return [item.replace(operation=item.operation.inverse())]
-
-
-@defect("test_reset_gives_zero", "X, then reset")
-class ResetIgnored(_Compiled):
-    """reset is left out."""
-
-    def compiled(self, item: Any) -> list[Any]:
-        return [] if item.operation.name == "reset" else [item]
-
-
-@defect("test_conditionals_follow_the_measured_bit", "flips that depend on a measured 1")
-class ConditionsIgnored(_Compiled):
-    """What depends on a measured bit happens anyway."""
-
-    def compiled(self, item: Any) -> list[Any]:
-        if item.operation.name != "if_else":
-            return [item]
-        body = item.operation.blocks[0]
-        outer = dict(zip(body.qubits, item.qubits, strict=True))
-        return [one.replace(qubits=[outer[qubit] for qubit in one.qubits]) for one in body.data]
-
-
-@defect("test_measuring_in_the_middle_keeps_both_outcomes", "measured, flipped and measured again")
-class MeasuredAtTheEnd(GoodVendor):
-    """All measurements happen at the end."""
-
-    def packed(self, pub: Any) -> Any:
-        circuit = pub.circuit.copy_empty_like()
-        for last in (False, True):
-            for item in pub.circuit.data:
-                if (item.operation.name == "measure") is last:
-                    circuit.append(item)
-        return super().packed(attrs.evolve(pub, circuit=circuit))
 
 
 # -- shots and memory -------------------------------------------------------------------------------------
@@ -382,6 +281,21 @@ class SweepInItsOwnOrder(GoodVendor):
 
 
 # -- the result -------------------------------------------------------------------------------------------
+
+
+@defect("test_a_job_is_retrieved_by_its_id", "gives nothing when it is asked by its id")
+class ResultOnlyOnce(GoodVendor):
+    """A result is given once, and is gone then."""
+
+    def __init__(self) -> None:
+        self.given: set[str] = set()
+
+    @qp.hookimpl
+    def qprovider_job_result(self, connection: Any, job: Any, deadline: Any) -> Any:
+        result = super().qprovider_job_result(connection, job, deadline)
+        first = job.id not in self.given
+        self.given.add(job.id)
+        return result if first else None
 
 
 @defect("test_the_result_twice_is_the_same", "gives another result when it is asked again")

@@ -24,6 +24,11 @@ _OUTPUT = "test_secrets_show_in_no_output"
 # -- declarations and announcement ------------------------------------------------------------------------
 
 
+@defect("test_declarations_are_ones_that_exist", "did you mean supports_cancel?", supports_cancle=False)
+class MisspeltDeclaration(GoodVendor):
+    """It does all that is promised; what is declared of it does not exist."""
+
+
 @defect("test_declarations_agree_with_the_hooks", "the plugin has no qprovider_cancel_job")
 class NoCancelling(GoodVendor):
     """A hook is missing, and nothing says so."""
@@ -283,14 +288,14 @@ class OneConnectionForAll(GoodVendor):
         return self.shared[0]
 
 
-@defect("test_a_process_that_used_it_can_end", "Threads that are no daemons: ['good-forever']")
+@defect("test_a_process_that_used_it_can_end", "is kept alive by ['good-forever']")
 class NeverEnds(GoodVendor):
     """A thread that nobody ends keeps the process alive."""
 
     def client(self, url: str, credentials: Any) -> Any:
-        # In a child of the tests only; it gives up by itself should nobody kill it.
+        # In a child of the tests only, and for no longer than it takes to be seen.
         if "pytest" not in sys.modules:
-            threading.Thread(target=time.sleep, args=(90,), name="good-forever", daemon=False).start()
+            threading.Thread(target=time.sleep, args=(1.0,), name="good-forever", daemon=False).start()
         return super().client(url, credentials)
 
 

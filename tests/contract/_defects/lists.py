@@ -29,31 +29,43 @@ _PAGES = "test_lists_of_jobs_keep_to_their_limit_and_page_through"
 
 @defect(_FILTERS, "a list with {'tags': ('no such tag',)} holds")
 class TagsDoNotFilter(_Asking):
+    """Tags are not passed on."""
+
     left_out = ("tag",)
 
 
 @defect(_FILTERS, "a list with {'name': 'no such name'} holds")
 class NamesDoNotFilter(_Asking):
+    """The name is not passed on."""
+
     left_out = ("name",)
 
 
 @defect(_FILTERS, "a list with {'states': (<JobState.")
 class StatesDoNotFilter(_Asking):
+    """States are not passed on."""
+
     left_out = ("status",)
 
 
 @defect(_FILTERS, "a list with {'backend': 'no_such_backend_0'} holds")
 class BackendsDoNotFilter(_Asking):
+    """The backend is not passed on."""
+
     left_out = ("machine",)
 
 
 @defect(_FILTERS, "a list with {'created_")
 class TimesDoNotFilter(_Asking):
+    """Moments are not passed on."""
+
     left_out = ("after", "before")
 
 
 @defect(_FILTERS, "a list with {'ids'")
 class IdsDoNotFilter(_Asking):
+    """Ids are not passed on."""
+
     left_out = ("id",)
 
 
@@ -66,13 +78,26 @@ class MomentsAreLeftOut(GoodVendor):
         return super().asked(attrs.evolve(query, created_after=after))
 
 
+@defect("test_jobs_that_wait_are_listed_as_pending", "a job that waits is not in a list with JobQuery(pending=True")
+class NothingEverWaits(GoodVendor):
+    """What has not ended is asked for with a word that the service does not have."""
+
+    def asked(self, query: Any) -> Any:
+        asked = super().asked(query)
+        return {**asked, "status": ["PENDING"]} if query.pending else asked
+
+
 @defect(_PAGES, "limit=1, but a page of")
 class LimitIsNotPassedOn(_Asking):
+    """Pages are as long as the service likes."""
+
     left_out = ("limit",)
 
 
 @defect(_PAGES, "pages of one job gave")
 class FirstPageAgainAndAgain(_Asking):
+    """Where a page begins is not passed on."""
+
     left_out = ("cursor",)
 
 
@@ -145,18 +170,24 @@ class _Tagging(GoodVendor):
 
 @defect("test_a_job_keeps_its_tags", "sent with two tags, is told with ()")
 class TagsLost(_Tagging):
+    """Tags are not sent."""
+
     def kept(self, tag: str) -> str | None:
         return None
 
 
 @defect("test_a_job_keeps_its_tags", "sent with two tags, has")
 class TagsCutShort(_Tagging):
+    """Tags have twelve characters at most, which is not announced."""
+
     def kept(self, tag: str) -> str | None:
         return tag[:12]
 
 
 @defect("test_a_job_keeps_its_tags", "sent with two tags, has")
 class TagsInPlainLetters(_Tagging):
+    """Other letters than English ones become question marks."""
+
     def kept(self, tag: str) -> str | None:
         return tag.encode("ascii", "replace").decode()
 
