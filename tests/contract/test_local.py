@@ -9,7 +9,7 @@ import pytest
 
 import qprovider_local
 from qprovider_core import Account, open_account, plugins, register_plugin, unregister_plugin
-from qprovider_core.testing import ProviderContract
+from qprovider_local.contract import LocalContract
 
 
 @pytest.fixture(scope="module")
@@ -25,27 +25,23 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         unregister_plugin("local")
 
 
-class LocalContract(ProviderContract):
-    """What every backend of the local plugin has in common."""
-
-    supports_defaults: ClassVar[bool] = False
-    supports_sessions: ClassVar[bool] = False
-    supports_reconnecting: ClassVar[bool] = False  # jobs live in the connection's own workers
-    supports_other_processes: ClassVar[bool] = False
-
-
 class TestIdeal(LocalContract):
-    noiseless_backend: ClassVar[str | None] = "aer_simulator"
+    """As the plugin declares it."""
 
 
-class TestTwin(LocalContract):
+class Twin(LocalContract):
+    """A noisy twin of a device."""
+
+    noiseless_backend: ClassVar[str | None] = None
+    tolerance: ClassVar[float] = 0.35
+
+
+class TestTwin(Twin):
     """The old device of five qubits: it has no control flow."""
 
     backend_name: ClassVar[str | None] = "fake_belem"
-    tolerance: ClassVar[float] = 0.35
     supports_conditionals: ClassVar[bool] = False
 
 
-class TestTwinWithControlFlow(LocalContract):
+class TestTwinWithControlFlow(Twin):
     backend_name: ClassVar[str | None] = "fake_hanoi"
-    tolerance: ClassVar[float] = 0.35

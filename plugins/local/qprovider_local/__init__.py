@@ -49,6 +49,7 @@ def qprovider_provider() -> ProviderSpec:
         min_poll_s=0.001,
         settle_time_s=0.0,
         process_bound=True,
+        contract="qprovider_local.contract:LocalContract",
     )
 
 
