@@ -13,8 +13,8 @@ from good_vendor import WORDS, GoodVendor
 import qprovider_core as qp
 from _defects import defect
 
-_LONG_RUN: Mapping[str, Any] = {"run_s": 0.1}  # so that it is seen
-_LONG_QUEUE: Mapping[str, Any] = {"queue_s": 0.1}
+_LONG_RUN: Mapping[str, Any] = {"run_s": 0.3}  # so that it is seen
+_LONG_QUEUE: Mapping[str, Any] = {"queue_s": 0.3}
 
 
 class _Telling(GoodVendor):
