@@ -16,7 +16,7 @@ from qprovider_core.errors import UnknownJobError
 from qprovider_core.records import JobInfo, JobQuery, JobRef, JobState, SubmissionOutcome
 from qprovider_core.testing import circuits
 from qprovider_core.testing._base import ContractBase, explained, needs
-from qprovider_core.testing._processes import in_a_fresh_process
+from qprovider_core.testing._processes import ended, in_a_fresh_process
 
 _NOBODY = "no-such-job-0"
 
@@ -44,6 +44,7 @@ class FindingChecks(ContractBase):
         job = self.finished(backend, circuits.registers({1, 5}, backend.num_qubits)[0])
         where = {"id": job.job_id(), "instance": job.info.instance}
         report = in_a_fresh_process(account, "retrieve", self.plugin, self.max_run_seconds, job=where)
+        ended(report, "retrieved a job")
         assert report["id"] == job.job_id(), f"asked for {job.job_id()}, a new process retrieved {report['id']}"
         counts = dict(job.result(timeout=self.max_run_seconds).get_counts())
         assert report["counts"] == counts, (

@@ -17,7 +17,7 @@ from qprovider_core._backend import COMMON_OPTIONS, Backend
 from qprovider_core.records import BackendInfo, Deadline
 from qprovider_core.testing import circuits
 from qprovider_core.testing._base import HOOKS_OF, ContractBase, Declarations, needs
-from qprovider_core.testing._processes import in_a_fresh_process
+from qprovider_core.testing._processes import ended, in_a_fresh_process
 
 T = TypeVar("T")
 
@@ -94,10 +94,11 @@ class IsolationChecks(ContractBase):
         assert there == here, f"a fresh process lists {there}, this one {here}; names are what people write down"
 
     def test_a_process_that_used_it_can_end(self, account: Account) -> None:
-        threads = self._listed_in_a_fresh_process(account)["threads"]  # it ended, else this has failed by now
-        assert not threads, (
-            f"a process that opened an account and listed it is kept alive by {threads} until these threads end; make "
-            "them daemons, or end them before the hook answers"
+        report = self._listed_in_a_fresh_process(account)
+        ended(report, "opened an account and listed it")
+        assert not report["threads"], (
+            f"a process that opened an account and listed it is kept alive by {report['threads']} until these threads "
+            "end; make them daemons, or end them before the hook answers"
         )
 
     def _listed_in_a_fresh_process(self, account: Account) -> dict[str, Any]:
