@@ -182,6 +182,7 @@ class Connection:
             parts=in_parts(zip(range(len(circuits)), circuits, shots, strict=True), device.fact("chunk")),
             layouts=list(layouts),
             request=request,
+            memory=request.memory,
             tags=request.tags,
             name=request.name,
             key=request.key,
@@ -230,7 +231,9 @@ class Connection:
     def _read(self, job: AdaptedJob, part: Part) -> None:
         """Fetch a part's result. It may take long: no lock is held."""
         layouts = [job.layouts[position] for position in part.positions]
-        part.results = pub_results(result_of(part, job), layouts, part.shots, job.id)
+        part.results = pub_results(
+            result_of(part, job), layouts, part.shots, job.id, first=part.positions[0], memory=job.memory
+        )
         if len(job.parts) == 1:
             part.positions = tuple(range(len(part.results)))  # how many it has is not known of one that was retrieved
         part.state = JobState.DONE

@@ -71,6 +71,7 @@ class AdaptedJob:
 
     Attributes:
         told_backend: Whether it is known that it runs on `device`, which else is only who asks for it.
+        memory: Whether each shot was asked for.
         reached: How far it was seen to be; a state before that is not told any more.
     """
 
@@ -79,6 +80,7 @@ class AdaptedJob:
     parts: list[Part]
     layouts: list[Layout | None]
     request: JobRequest | None = None
+    memory: bool = False
     tags: tuple[str, ...] = ()
     name: str | None = None
     key: str = ""
@@ -145,6 +147,7 @@ class AdaptedJob:
             # All that another process needs to read its result.
             extra["backend"] = self.backend
             extra["parts"] = [list(part.positions) for part in self.parts]
+            extra["memory"] = self.memory
             extra["shots"] = [part.shots for part in self.parts]
             extra["registers"] = [layout.to_json() for layout in self.layouts if layout is not None]
             extra["created_at"] = None if self.created_at is None else self.created_at.isoformat()

@@ -6,6 +6,7 @@ leading zeros, and of the measured bits only. What is meant follows from the cir
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -66,12 +67,24 @@ class Layout:
         return " ".join(parts)
 
 
-def pub_results(result: Any, layouts: Sequence[Layout | None], shots: int | None, job_id: str) -> list[SamplePubResult]:
+def pub_results(
+    result: Any,
+    layouts: Sequence[Layout | None],
+    shots: int | None,
+    job_id: str,
+    *,
+    first: int = 0,
+    memory: bool = False,
+) -> list[SamplePubResult]:
     """What a vendor's `Result` says of each circuit that was sent.
 
     Args:
         layouts: Of each circuit, in their order; None for one that somebody else sent.
         shots: How many were asked for; None where that is not known.
+        first: Which circuit of the job the first of them is.
+        memory: Whether each shot was asked for. Of a vendor that gives counts alone they come in a random order, which
+            is what shots that do not depend on one another come in; without them Qiskit's `BackendSamplerV2` would
+            silently take all outcomes for 0.
     Raises:
         ResultError: There is no outcome of a circuit, or it cannot be read.
     """
@@ -85,19 +98,20 @@ def pub_results(result: Any, layouts: Sequence[Layout | None], shots: int | None
         )
     if None in layouts:
         layouts = [None] * len(entries)
-    return [_pub_result(result, i, entry, layouts[i], shots, job_id) for i, entry in enumerate(entries)]
+    seed = f"{job_id} {first}" if memory else None
+    return [_pub_result(result, i, entry, layouts[i], shots, job_id, seed) for i, entry in enumerate(entries)]
 
 
 def _pub_result(
-    result: Any, index: int, entry: Any, layout: Layout | None, shots: int | None, job_id: str
+    result: Any, index: int, entry: Any, layout: Layout | None, shots: int | None, job_id: str, seed: str | None
 ) -> SamplePubResult:
     data = guarded(entry, "data")
-    counts, memory = _part(data, "counts"), _part(data, "memory")
+    counts, each = _part(data, "counts"), _part(data, "memory")
     if not isinstance(counts, Mapping):
         counts = attempted(lambda: result.get_counts(index), "counts")
     if not isinstance(counts, Mapping):
         counts = None
-    entries = [str(one) for one in memory] if isinstance(memory, list | tuple) and memory else None
+    entries = [str(one) for one in each] if isinstance(each, list | tuple) and each else None
     if counts is None and entries is None:
         if guarded(entry, "success") is False:
             told = guarded(entry, "status")
@@ -116,11 +130,23 @@ def _pub_result(
         return SamplePubResult(shots=len(entries), registers=rows, metadata=extra)
     if counts is None:
         raise ResultError(f"The result of job {job_id} cannot be read: {len(entries or ())} shots.", job_id=job_id)
-    spaced: dict[str, int] = {}
+    found: dict[str, int] = {}
     for key, number in counts.items():
-        name = layout.spaced(bits.of(str(key)))
-        spaced[name] = spaced.get(name, 0) + round(number)
-    return SamplePubResult(shots=sum(spaced.values()), counts=spaced, metadata=extra)
+        outcome = bits.of(str(key))
+        found[outcome] = found.get(outcome, 0) + round(number)
+    if seed is not None and any(found.values()):
+        rows = _rows(_shuffled(found, f"{seed} {index}"), layout)
+        extra = {**extra, "memory": "counts in random order"}
+        return SamplePubResult(shots=sum(found.values()), registers=rows, metadata=extra)
+    spaced = {layout.spaced(outcome): number for outcome, number in found.items()}
+    return SamplePubResult(shots=sum(found.values()), counts=spaced, metadata=extra)
+
+
+def _shuffled(counts: Mapping[str, int], seed: str) -> list[str]:
+    """The outcome of each shot, in an order that is the same whenever the job is read."""
+    outcomes = [outcome for outcome, number in sorted(counts.items()) for _ in range(number)]
+    order = np.random.default_rng(zlib.crc32(seed.encode())).permutation(len(outcomes))
+    return [outcomes[place] for place in order]
 
 
 def _part(holder: Any, name: str) -> Any:

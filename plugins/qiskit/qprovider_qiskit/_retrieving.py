@@ -43,6 +43,7 @@ def retrieved(ref: JobRef, devices: Sequence[Device], title: str) -> AdaptedJob 
         parts=made,
         layouts=list(layouts) if len(layouts) == size else [None] * size,
         id=ref.id,
+        memory=ref.extra.get("memory") is True,
         created_at=_moment(ref.extra.get("created_at")),
     )
 

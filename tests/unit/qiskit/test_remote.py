@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.providers import JobError, JobStatus, JobV1
@@ -196,6 +197,28 @@ def test_a_result_is_fetched_once(connection, service) -> None:
     for _ in range(3):
         connection.result(JobRef(id=job.id))
     assert [one for one in service.asked if one.startswith("result")] == ["result job-1", "result job-2"]
+
+
+def test_shots_of_a_vendor_that_gives_counts_come_in_an_order_that_stays(connect, service) -> None:
+    connection = connect()
+    coin = QuantumCircuit(2, 2)
+    coin.h([0, 1])
+    coin.measure([0, 1], [0, 1])
+    sent = attrs.evolve(request(0), pubs=[SamplePub(circuit=coin, shots=400)] * 2, memory=True)
+    job = connection.submit(sent)
+    for vendors, result in service.results.items():
+        del result.results[0].data.memory
+        result.results[0].data.counts = {"0x0": 100, "0x1": 100, "0x2": 100, "0x3": 100}
+        service.says[vendors] = "DONE"
+    looked(connection, job)
+    [first, second] = connection.result(JobRef(id=job.id)).pubs
+    shots = [list(pub.registers[0].data) for pub in (first, second)]
+    assert [[one.count(value) for value in range(4)] for one in shots] == [[100] * 4] * 2
+    assert shots[0] != sorted(shots[0])
+    assert shots[0] != shots[1]
+    assert first.metadata["memory"] == "counts in random order"
+    again = connect().result(JobRef(id=job.id, extra=job.extra)).pubs
+    assert [list(pub.registers[0].data) for pub in again] == shots
 
 
 def test_states_only_go_forwards(connection, service) -> None:

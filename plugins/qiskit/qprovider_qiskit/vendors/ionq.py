@@ -87,10 +87,10 @@ def _retrieved(backend: Any, job_id: str) -> Any:
     return IonQJob(backend, job_id, circuit=[], passed_args={"memory": True})
 
 
-# Its simulator gives probabilities alone, and takes gates, then measurements; of devices there are medians.
+# Its simulator takes gates, then measurements; of devices there are medians.
 CONTRACT = {
     **REMOTE,
-    **lacking("memory", "mid_circuit", "conditionals", "reset", "properties"),
+    **lacking("mid_circuit", "conditionals", "reset", "properties"),
     "noiseless_backend": "ionq_simulator",
     "wrong_credentials": {"token": "not-a-key"},
 }

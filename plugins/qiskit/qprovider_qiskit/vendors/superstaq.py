@@ -73,7 +73,7 @@ def _retrieved(backend: Any, job_id: str) -> Any:
 
 CONTRACT = {
     **REMOTE,
-    **lacking("memory", "properties"),
+    **lacking("properties"),
     "noiseless_backend": "ss_unconstrained_simulator",
     "wrong_credentials": {"token": "not-a-key"},
 }
