@@ -71,6 +71,11 @@ def checked_shots(shots: Any, most: int | None, name: str, default: int = 1024) 
     return number
 
 
+# What libraries pass to every backend, as it asks for nothing: no seed (Qiskit's primitives), and that what is measured
+# comes as bits (qiskit-experiments).
+_ASKS_NOTHING: Mapping[str, Any] = {"seed_simulator": None, "meas_level": 2}
+
+
 def checked_options(options: Mapping[str, Any], known: Iterable[str], common: Iterable[str]) -> dict[str, Any]:
     """The options that were given; None means not given.
 
@@ -78,11 +83,10 @@ def checked_options(options: Mapping[str, Any], known: Iterable[str], common: It
         UnknownOptionError: A name that neither the core nor the vendor knows; near matches are named.
     """
     names = tuple(known)
-    for name in options:
-        # BackendSamplerV2 and BackendEstimatorV2 pass this one to every backend, mostly as None.
-        if name not in names and not (name == "seed_simulator" and options[name] is None):
+    for name, value in options.items():
+        if name not in names and not (name in _ASKS_NOTHING and value == _ASKS_NOTHING[name]):
             raise UnknownOptionError(name, [*common, *names])
-    return {name: value for name, value in options.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None and name in names}
 
 
 def checked_tags(tags: Any, spec: ProviderSpec) -> tuple[str, ...]:

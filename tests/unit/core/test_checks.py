@@ -236,6 +236,20 @@ def test_options_travel_and_none_is_not_given(device, cloud):
     assert len({request.key for request in cloud.requests}) == 3
 
 
+def test_what_libraries_pass_to_every_backend_and_asks_for_nothing_is_taken(device, cloud):
+    handle = device()
+    handle.run(measured(), meas_level=2, seed_simulator=None)
+    for asked in ({"meas_level": 1}, {"seed_simulator": 2}):
+        with pytest.raises(UnknownOptionError):
+            handle.run(measured(), **asked)
+    assert [request.options for request in cloud.requests] == [{}]
+
+
+def test_it_travels_to_a_vendor_that_has_such_an_option(device, cloud):
+    device(spec=ProviderSpec(name="acme", title="Acme", run_options=["meas_level"])).run(measured(), meas_level=2)
+    assert [request.options for request in cloud.requests] == [{"meas_level": 2}]
+
+
 @pytest.mark.parametrize("tags", ["toffoli", [5], [""], 5, ["a", "b", "c"]])
 def test_tags_are_a_list_of_texts_and_not_too_many(tags, device, cloud):
     handle = device(spec=ProviderSpec(name="acme", title="Acme", max_tags=2))
