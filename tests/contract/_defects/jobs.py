@@ -97,7 +97,7 @@ class EndsAgainAndAgain(_Telling):
         return {"ended_at": datetime.now(UTC) if info.state.final else None}
 
 
-@defect("test_looking_at_a_job_keeps_to_its_time", "wait_s=0 gave no answer in 0.5 s", max_look_seconds=0.5)
+@defect("test_looking_at_a_job_keeps_to_its_time", "qprovider_get_job with wait_s=0 ", max_look_seconds=0.5)
 class BlocksWhileItLooks(GoodVendor):
     """A look at a job waits for its end, whatever it was allowed."""
 

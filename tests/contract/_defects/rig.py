@@ -24,7 +24,7 @@ from qprovider_core import (
 from qprovider_core.testing import circuits
 from qprovider_core.testing._base import ContractBase
 
-LONG_S = 1.0
+LONG_S = 1.5
 
 
 @contextmanager
