@@ -17,7 +17,7 @@ from qprovider_core._account import Account
 from qprovider_core._plugins import registry
 from qprovider_core._provider import Provider
 from qprovider_core.credentials import ForeignAccounts, resolve_account
-from qprovider_core.errors import NoAccountError, QProviderError, UnknownProviderError
+from qprovider_core.errors import QProviderError, UnknownProviderError
 from qprovider_core.fleet import open_account
 from qprovider_core.testing._declarations import Declarations
 from qprovider_core.testing.contract import ProviderContract
@@ -113,7 +113,8 @@ def _vendor(name: str) -> Provider:
         return registry().provider(providers.get(name, name))
     except UnknownProviderError as exc:
         known = ", ".join(vendor.spec.name for vendor in registry().providers())
-        raise _usage(f"--qprovider-contract {name}", exc, f"Installed: {known or 'no plugin of a vendor'}.") from exc
+        more = "" if "Choose one of" in str(exc) else f"Installed: {known or 'no plugin of a vendor'}."
+        raise _usage(f"--qprovider-contract {name}", exc, more) from exc
     except QProviderError as exc:  # what it needs is not installed
         raise _usage(f"--qprovider-contract {name}", exc) from exc
 
@@ -168,13 +169,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
 def _check_account(vendor: Provider, name: str | None) -> None:
     try:
         resolve_account(vendor.spec, name=name, foreign=ForeignAccounts(vendor))
-    except QProviderError as exc:
-        add = f"Add one with `qprovider accounts add {vendor.spec.name}`, or with the environment's variables."
-        raise _usage(
-            f"The contract tests of {vendor.spec.name} need an account",
-            exc,
-            add if isinstance(exc, NoAccountError) else "",
-        ) from exc
+    except QProviderError as exc:  # says how to add one
+        raise _usage(f"The contract tests of {vendor.spec.name} need an account", exc) from exc
 
 
 def _usage(what: str, exc: QProviderError, more: str = "") -> pytest.UsageError:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -65,12 +66,18 @@ class ContractBase(Declarations):
     @pytest.fixture(autouse=True)
     def _nothing_is_left_running(self) -> Iterator[None]:
         """Long jobs of a check, and silent servers, end with it."""
-        self._long_jobs: list[Job] = []
-        self._silent: list[socket.socket] = []
         yield
         self.stop(*self._long_jobs)
         for listener in self._silent:
             listener.close()
+
+    @cached_property
+    def _long_jobs(self) -> list[Job]:
+        return []
+
+    @cached_property
+    def _silent(self) -> list[socket.socket]:
+        return []
 
     # -- for authors to override --------------------------------------------------------------------------
 
