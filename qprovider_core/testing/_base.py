@@ -25,7 +25,6 @@ from qprovider_core.testing._declarations import HOOKS_OF, Declarations, needs
 
 __all__ = ["HOOKS_OF", "ContractBase", "Declarations", "explained", "needs", "round_trip"]
 
-_LONG_SHOTS = 100_000
 _ATTEMPTS = 3  # at catching a job in a state that it soon leaves
 RANKS: Mapping[JobState, int] = {
     JobState.INITIALIZING: 0,
@@ -90,7 +89,7 @@ class ContractBase(Declarations):
         """A job that runs for some seconds, to be caught while it does. Override it where the vendor has a way to make
         one that is cheaper, or where this one runs too short or too long."""
         circuit = known.long(backend.num_qubits, mid_circuit=self.supports_mid_circuit)
-        return self.submit(backend, circuit, shots=min(backend.max_shots or _LONG_SHOTS, _LONG_SHOTS))
+        return self.submit(backend, circuit, shots=min(backend.max_shots or self.long_shots, self.long_shots))
 
     def queued_job(self, backend: Backend) -> Job:
         """A job that waits. Override it where the vendor has a way to hold one in its queue."""

@@ -23,6 +23,8 @@ class Declarations:
         wrong_credentials: Fields of an account that the vendor refuses; None: nothing can be refused.
         run_options: The vendor's own options, passed to every `run`.
         shots: Of each circuit that is run; max_run_seconds: how long one small job may take, queue included.
+        long_shots: Of a job that is caught while it runs: so many that its circuit of 60 layers, measured after each,
+            takes a second or more, and few enough that nobody minds where it cannot be stopped.
         max_list_seconds: How long a listing may take; max_look_seconds: how long one look at a job;
             max_backends: how many of those listed are looked at closely.
         clock_skew_s: By how much the vendor's clock may differ from ours.
@@ -41,7 +43,7 @@ class Declarations:
         supports_names: A job keeps its name. supports_job_times: the vendor tells when it was created.
         supports_find_submission: Jobs are found by the core's own key.
         supports_reconnecting: Jobs can be retrieved through another connection; supports_other_processes: in another
-            process.
+            process, too.
         supports_sessions: Sessions or batches.
     """
 
@@ -52,6 +54,7 @@ class Declarations:
     wrong_credentials: ClassVar[Mapping[str, Any] | None] = None
     run_options: ClassVar[Mapping[str, Any]] = {}
     shots: ClassVar[int] = 200
+    long_shots: ClassVar[int] = 100_000
     max_run_seconds: ClassVar[float] = 60.0
     max_list_seconds: ClassVar[float] = 10.0
     max_look_seconds: ClassVar[float] = 5.0

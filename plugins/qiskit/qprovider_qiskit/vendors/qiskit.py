@@ -15,7 +15,12 @@ def backends(_: None) -> list[Any]:
     return [BasicSimulator(), GenericBackendV2(5, seed=1), GenericBackendV2(20, seed=1)]
 
 
-CONTRACT = {**ADAPTED, "noiseless_backend": "basic_simulator", "supports_conditionals": False}
+CONTRACT = {
+    **ADAPTED,
+    "noiseless_backend": "basic_simulator",
+    "long_shots": 200,  # each is simulated in Python
+    "supports_conditionals": False,
+}
 
 plugin = QiskitAdapter(
     backends,
