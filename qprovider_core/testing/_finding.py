@@ -39,7 +39,7 @@ class FindingChecks(ContractBase):
             self._same(other.retrieve_job(job.job_id(), instance=job.info.instance), job)
             self._found(other, job)
 
-    @needs("supports_running", "supports_other_processes")
+    @needs("supports_running", "supports_reconnecting", "supports_other_processes")
     def test_a_job_is_retrieved_in_a_new_process(self, account: Account, backend: Backend) -> None:
         job = self.finished(backend, circuits.registers({1, 5}, backend.num_qubits)[0])
         where = {"id": job.job_id(), "instance": job.info.instance}

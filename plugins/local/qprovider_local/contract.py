@@ -14,4 +14,3 @@ class LocalContract(ProviderContract):
     supports_defaults: ClassVar[bool] = False
     supports_sessions: ClassVar[bool] = False
     supports_reconnecting: ClassVar[bool] = False  # jobs live in the connection's own workers
-    supports_other_processes: ClassVar[bool] = False
