@@ -23,3 +23,8 @@ REMOTE: Mapping[str, Any] = {**ADAPTED, "supports_other_processes": True, "suppo
 def lacking(*capabilities: str) -> dict[str, Any]:
     """Declarations that the vendor has none of these."""
     return {f"supports_{name}": False for name in capabilities}
+
+
+# Of simulators that are made of Qiskit Aer. It holds Python's global lock from the start of a simulation to its end: no
+# thread can see meanwhile that a job waits behind it, and a look at a job takes as long as the simulation does.
+ADAPTED_AER: Mapping[str, Any] = {**ADAPTED, "supports_queue": False, "max_look_seconds": 60.0}
