@@ -1,0 +1,126 @@
+"""IQM's quantum computers, on its cloud Resonance or on a site of one's own, and the fake devices of its package.
+
+*Unverified*, since nothing was run against a server of IQM: all but the fake devices. On Deneb, qubits meet in a
+resonator between them: the package's compiler stage puts the moves in, and a circuit is one wider than the device.
+"""
+
+from __future__ import annotations
+
+import os
+from math import exp
+from statistics import median
+from typing import Any
+
+import attrs
+
+from qprovider_core.secret import Secret
+from qprovider_qiskit._adapter import QiskitAdapter
+from qprovider_qiskit.vendors._declared import ADAPTED_AER
+
+_REQUEST_S = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class IQMCredentials:
+    """An account of a server of IQM. The fake devices, which run in this process, need none of it."""
+
+    token: Secret | None = attrs.field(default=None, metadata={"help": "API token", "env": ("IQM_TOKEN",)})
+    url: str = attrs.field(
+        default="https://resonance.iqm.tech", metadata={"help": "address of the server", "env": ("IQM_SERVER_URL",)}
+    )
+    quantum_computer: str | None = attrs.field(
+        default=None, metadata={"help": "only this quantum computer, such as garnet", "env": ("IQM_QUANTUM_COMPUTER",)}
+    )
+
+
+def backends(credentials: IQMCredentials | None) -> list[Any]:
+    from iqm.qiskit_iqm import fake_backends as fakes
+
+    found = [fakes.IQMFakeAdonis(), fakes.IQMFakeDeneb(), fakes.IQMFakeApollo(), fakes.IQMFakeAphrodite()]
+    if credentials is not None and credentials.token is not None:
+        found += _devices(credentials.url, credentials.token.reveal(), credentials.quantum_computer)
+    return found
+
+
+def _devices(url: str, token: str, only: str | None) -> list[Any]:
+    from iqm.qiskit_iqm import IQMProvider
+
+    # The package takes no token where the environment has one, be it the same.
+    given = {} if os.environ.get("IQM_TOKEN") == token else {"token": token}
+    names = [name for name in _names(url, token) if only in (None, name)]
+    return [IQMProvider(url, quantum_computer=name, **given).get_backend() for name in names]
+
+
+def _names(url: str, token: str) -> list[str]:
+    """Of all quantum computers of the server. The package lists them in its errors only."""
+    import requests
+
+    place, headers = f"{url.rstrip('/')}/api/v1/quantum-computers", {"Authorization": f"Bearer {token}"}
+    answer = requests.get(place, headers=headers, timeout=_REQUEST_S)
+    answer.raise_for_status()
+    return [one["alias"] for one in answer.json()["quantum_computers"]]
+
+
+def _in_this_process(backend: Any) -> bool:
+    return hasattr(backend, "error_profile")
+
+
+def _retrieved(backend: Any, job_id: str) -> Any:
+    from exa.common.errors.iqm_error import NotFoundError
+
+    try:
+        return backend.retrieve_job(job_id)
+    except NotFoundError as exc:
+        raise LookupError(job_id) from exc
+
+
+def _errors(backend: Any) -> tuple[float | None, float | None]:
+    """Medians of what the noise of a fake device does; the target says nothing of it."""
+    if not _in_this_process(backend):
+        return None, None
+    profile = backend.error_profile
+    pairs = profile.two_qubit_gate_depolarizing_error_parameters["cz"]
+    return (
+        median(_gate_error(profile, pair, share) for pair, share in pairs.items()),
+        median((one["0"] + one["1"]) / 2 for one in profile.readout_errors.values()),
+    )
+
+
+def _gate_error(profile: Any, pair: tuple[str, str], depolarizing: float) -> float:
+    """The average gate infidelity of a CZ that depolarizes, while its qubits relax.
+
+    Both channels are diagonal in Pauli operators, but for a shift that has no part in the fidelity: of a qubit, Z is
+    kept by exp(-t/T1), X and Y are by exp(-t/T2); all but the identity by one less the depolarizing parameter.
+    """
+    time_ns = profile.two_qubit_gate_durations["cz"]
+    kept = 1.0
+    for qubit in pair:
+        kept *= (1 + exp(-time_ns / profile.t1s[qubit]) + 2 * exp(-time_ns / profile.t2s[qubit])) / 4
+    process_fidelity = (1 - depolarizing) * kept + depolarizing / 16
+    return (1 - process_fidelity) * 4 / 5
+
+
+CONTRACT = {
+    **ADAPTED_AER,
+    "backend_name": "IQMFakeAdonisBackend",
+    "tolerance": 0.35,
+    "supports_properties": False,
+    "supports_memory": False,
+    **dict.fromkeys(["supports_mid_circuit", "supports_conditionals", "supports_reset"], False),
+}
+
+plugin = QiskitAdapter(
+    backends,
+    name="iqm",
+    title="IQM",
+    simulator=_in_this_process,
+    noisy=True,
+    local=_in_this_process,
+    errors=_errors,
+    retrieve=_retrieved,
+    run_options=["use_timeslot"],
+    requires=["iqm-client[qiskit]>=36,<37"],
+    credentials=IQMCredentials,
+    credentials_help="Generate a token at https://resonance.iqm.tech (Dashboard); of another server, ask who runs it.",
+    contract=f"{__name__}:CONTRACT",
+)
