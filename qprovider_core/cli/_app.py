@@ -20,6 +20,7 @@ COMMANDS = {
     "completion": ("completion", "Print the script that completes commands in a shell."),
     "job": ("job", "Show all that is known of a job, with its timeline."),
     "jobs": ("jobs", "List the jobs of all accounts, newest first."),
+    "new-plugin": ("new_plugin", "Write the package of a new plugin."),
     "plugins": ("plugins", "List the installed plugins, those left out too."),
     "rerun": ("rerun", "Run the circuits of a job again, as a new one."),
     "result": ("result", "Show the result of a job; wait for it."),
