@@ -1,9 +1,9 @@
 """Writes a plugin's package from the template: the files in `_template/`, which are a plugin of "Acme Quantum".
 
 The template is a package that would run as it stands. Names are put in for its own: ``acme``, ``Acme`` in the names of
-classes, ``ACME`` in those of variables, ``qprovider-acme`` and "Acme Quantum". What goes for accounts with a token only,
-or for those without, stands between lines ``@token``, ``@none`` and ``@end``, or on a line that ends with ``@token
-only``; in code, what stands after ``@none`` is commented out.
+classes, ``ACME`` in those of variables, ``qprovider-acme`` and "Acme Quantum". What goes for accounts with a token
+only, or for those without, stands between lines ``@token``, ``@none`` and ``@end``, or on a line that ends with
+``@token only``; in code, what stands after ``@none`` is commented out.
 """
 
 from __future__ import annotations
