@@ -143,9 +143,13 @@ def _open_files() -> dict[int, str]:
     found: dict[int, str] = {}
     for entry in os.listdir(_DESCRIPTORS):
         try:
-            name = os.readlink(_DESCRIPTORS / entry)
+            status = os.fstat(int(entry))
         except OSError:  # the one that lists them, or one that was closed meanwhile
             continue
+        try:
+            name = os.readlink(_DESCRIPTORS / entry)
+        except OSError:  # not every system says what it leads to
+            name = f"descriptor {entry}, inode {status.st_ino}"
         if own is None or not name.startswith(own):
             found[int(entry)] = name
     return found
