@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import inspect
 import re
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import qprovider_core
@@ -27,19 +29,54 @@ NEEDED = {
     "qprovider_get_job": "to run",
     "qprovider_job_result": "to run",
 }
-ROWS = dict(re.findall(r"^\| `(qprovider_\w+)` \| ([^|]+) \|", GUIDE, re.MULTILINE))
-STUBS = dict(re.findall(r"^(qprovider_\w+)(\(.*\) -> .*)$", GUIDE, re.MULTILINE))
+SECTION = GUIDE.partition("\n## Hooks\n")[2].partition("\n## ")[0]
+TABLE = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", SECTION, re.MULTILINE)
+[BLOCK] = re.findall(r"^```python\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+ROWS = {hook: needed for hook, needed, _ in TABLE}
+STUBS = dict(re.findall(r"^(qprovider_\w+)(\(.*\) -> .*)$", BLOCK, re.MULTILINE))
+
+
+def specified() -> list[str]:
+    """The hooks as `hookspecs.py` has them, from top to bottom: its functions that are marked."""
+    tree = ast.parse(inspect.getsource(hookspecs))
+    functions = [one for one in tree.body if isinstance(one, ast.FunctionDef)]
+    return [one.name for one in functions if any("hookspec" in ast.unparse(mark) for mark in one.decorator_list)]
 
 
 def signature(hook: str) -> str:
-    found = inspect.signature(getattr(hookspecs, hook))
-    arguments = ", ".join(f"{one.name}: {one.annotation}" for one in found.parameters.values())
-    return f"({arguments}) -> {found.return_annotation}"
+    """From the source, so that nothing of it is lost: kinds of arguments, defaults, the words of the annotations."""
+    [function] = ast.parse(inspect.getsource(getattr(hookspecs, hook))).body
+    assert isinstance(function, ast.FunctionDef)
+    assert function.returns is not None
+    return f"({ast.unparse(function.args)}) -> {ast.unparse(function.returns)}"
+
+
+def test_table_block_and_code_have_the_same_hooks_in_the_same_order() -> None:
+    assert list(HOOKS) == specified()
+    assert [hook for hook, _, _ in TABLE] == specified()
+    assert [line.partition("(")[0] for line in BLOCK.splitlines()] == specified()
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_guide_has_every_hook_with_its_exact_signature(hook: str) -> None:
-    assert STUBS.get(hook) == signature(hook)
+    assert STUBS[hook] == signature(hook)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_plugin_may_write_a_hook_as_the_guide_has_it(hook: str) -> None:
+    """Without defaults, which pluggy would not fill, and with words that a plugin can import from the core."""
+    found = inspect.signature(getattr(hookspecs, hook))
+    assert {one.kind for one in found.parameters.values()} <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    assert {one.default for one in found.parameters.values()} <= {inspect.Parameter.empty}
+    words = set(re.findall(r"\b[A-Z]\w+", STUBS[hook])) - {"Any", "None", "Sequence", "Mapping", "Target"}
+    assert words <= set(qprovider_core.__all__)
+
+
+@pytest.mark.parametrize("hook", HOOKS[2:])
+def test_every_hook_of_an_account_may_ask_for_what_all_of_them_may(hook: str) -> None:
+    names = list(inspect.signature(getattr(hookspecs, hook)).parameters)
+    assert names[0] == ("credentials" if hook == "qprovider_open_account" else "connection")
+    assert names[-2:] == ["account", "deadline"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -48,9 +85,21 @@ def test_the_guide_says_whether_a_hook_is_needed(hook: str) -> None:
 
 
 def test_the_guide_has_no_hook_that_is_gone() -> None:
-    named = set(re.findall(r"\bqprovider_(?!core|ibm|local)[a-z_]+\b", GUIDE))
+    named = set(re.findall(r"\bqprovider_(?!core|ibm|local|acme)[a-z_]+\b", GUIDE))
     assert named <= set(HOOKS)
-    assert list(STUBS) == list(HOOKS)
+
+
+def test_the_guide_tells_of_every_field_of_the_announcement() -> None:
+    assert [field.name for field in attrs.fields(records.ProviderSpec) if f"`{field.name}`" not in GUIDE] == []
+
+
+def test_the_links_of_the_guide_lead_somewhere() -> None:
+    for place, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", GUIDE):
+        file = (ROOT / "docs" / place) if place else ROOT / "docs" / "plugins.md"
+        assert file.exists(), place
+        titles = re.findall(r"^#+ (.*)$", file.read_text("utf-8") if file.is_file() else "", re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert not anchor or anchor in anchors, f"{place}#{anchor}"
 
 
 @pytest.mark.parametrize("hook", HOOKS)
