@@ -209,7 +209,7 @@ class RunningChecks(ContractBase):
             ("nothing measured", QuantumCircuit(1, 1), {}),
             ("an option that there is not", ready, {"no_such_option": 1}),
             ("parameters without values", self.compile([circuits.rotation()[0]], backend)[0], {})
-            if _width(backend, 2) == 2
+            if self.supports_parameters and _width(backend, 2) == 2
             else ("something else than a circuit", ["circuit"], {}),
         ]
         if backend.max_shots is not None:
