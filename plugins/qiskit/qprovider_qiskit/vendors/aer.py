@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qprovider_qiskit._adapter import QiskitAdapter
-from qprovider_qiskit.vendors._declared import ADAPTED
+from qprovider_qiskit.vendors._declared import ADAPTED_AER
 
 
 def backends(_: None) -> Any:
@@ -14,7 +14,7 @@ def backends(_: None) -> Any:
     return AerSimulator()
 
 
-CONTRACT = {**ADAPTED, "noiseless_backend": "aer_simulator"}
+CONTRACT = {**ADAPTED_AER, "noiseless_backend": "aer_simulator", "supports_properties": False}
 
 plugin = QiskitAdapter(
     backends,

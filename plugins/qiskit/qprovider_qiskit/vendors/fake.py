@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from qprovider_qiskit._adapter import QiskitAdapter
-from qprovider_qiskit.vendors._declared import ADAPTED
+from qprovider_qiskit.vendors._declared import ADAPTED_AER
 
 
+@cache  # they are read from files, which takes seconds, and keep no state
 def backends(_: None) -> Any:
     from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
 
     return FakeProviderForBackendV2()
 
 
-CONTRACT = {**ADAPTED, "backend_name": "fake_manila", "tolerance": 0.35, "max_backends": 5}
+CONTRACT = {**ADAPTED_AER, "backend_name": "fake_manila", "tolerance": 0.35, "max_backends": 5}
 
 plugin = QiskitAdapter(
     backends,
