@@ -17,7 +17,7 @@ import attrs
 
 from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
-from qprovider_qiskit.vendors._declared import ADAPTED_AER
+from qprovider_qiskit.vendors._declared import ADAPTED_AER, lacking
 
 _REQUEST_S = 30.0  # for one request to the cloud; the package itself would wait without end
 
@@ -70,7 +70,13 @@ def _retrieved(backend: Any, job_id: str) -> Any:
     return AliceBobRemoteJob(backend, backend._api_client, job_id, unknown, verbose=False, has_memory=memory)
 
 
-CONTRACT = {**ADAPTED_AER, "noiseless_backend": "EMU:40Q:LOGICAL_NOISELESS", "supports_properties": False}
+CONTRACT = {
+    **ADAPTED_AER,
+    "backend_name": "EMU:40Q:LOGICAL_NOISELESS",
+    "tolerance": 0.05,  # rotations are approximated, by some three hundred gates each
+    "long_shots": 50,
+    **lacking("properties", "parameters"),  # values are put in before a circuit is compiled, not after
+}
 
 plugin = QiskitAdapter(
     backends,

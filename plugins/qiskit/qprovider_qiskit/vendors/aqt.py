@@ -24,7 +24,7 @@ from qprovider_core.errors import AuthenticationError, ConfigurationError
 from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
 from qprovider_qiskit._reading import attempted
-from qprovider_qiskit.vendors._declared import ADAPTED_AER
+from qprovider_qiskit.vendors._declared import ADAPTED_AER, lacking
 
 _RENEW_S = 60.0  # before a token ends
 
@@ -169,8 +169,7 @@ _HELP = "Ask AQT for a client id and secret of ARNICA (https://arnica.aqt.eu), o
 CONTRACT = {
     **ADAPTED_AER,
     "noiseless_backend": "offline_simulator_no_noise",
-    "supports_properties": False,  # none of them has a calibration
-    **dict.fromkeys(["supports_mid_circuit", "supports_conditionals", "supports_reset"], False),
+    **lacking("properties", "mid_circuit", "conditionals", "reset"),
 }
 
 plugin = QiskitAdapter(
