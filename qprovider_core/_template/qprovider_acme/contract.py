@@ -10,8 +10,13 @@ contradict fails, so whoever writes a hook deletes its line here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+# @token
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+# @none
+# from collections.abc import Iterator
+# from typing import Any
+# @end
 
 import pytest
 from qprovider_core import Account, Backend, Job, JobInfo, open_account
@@ -30,7 +35,7 @@ class AcmeContract(ProviderContract):
 
     # @token
     # Fields of an account that the vendor refuses.
-    wrong_credentials = {"token": "a-token-that-nobody-has"}
+    wrong_credentials: ClassVar[Mapping[str, Any]] = {"token": "a-token-that-nobody-has"}
 
     # @end
     # What a circuit cannot hold here.
