@@ -69,7 +69,7 @@ class _Checked(rig.GoodDeclarations, ProviderContract):  # type: ignore[name-def
 def _make(test: Any, defect: Any, request: pytest.FixtureRequest) -> None:
     """Make the check of a defect with each of its sets of values, under what is declared for it."""
     suite = type(defect.name, (_Checked,), {"plugin": f"_defects:{defect.name}", **defect.declared})()
-    vars(suite).update(vars(test))  # what the fixtures have made
+    suite.__dict__ = vars(test)  # what the check leaves running is what the fixtures of the test end
     check = getattr(suite, defect.check)
     for values in rig.parameters(check):
         asked = [name for name in signature(check).parameters if name not in values]

@@ -11,6 +11,8 @@ from qprovider_core.errors import AuthenticationError, ResponseError, TransportE
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret
 
+_LEAST_S = 0.001  # 0 would mean not to wait at all, which is an error of another kind
+
 
 class Missing(LookupError):
     """There is no such thing at the service."""
@@ -42,11 +44,12 @@ class Client:
 
     def _asked(self, method: str, address: str, deadline: Deadline, body: str | None) -> tuple[int, Any]:
         link = self.link()
-        link.timeout = deadline.timeout
+        seconds = deadline.timeout if deadline.timeout is None else max(deadline.timeout, _LEAST_S)
+        link.timeout = seconds
         try:
             if link.sock is None:
                 link.connect()
-            link.sock.settimeout(deadline.timeout)
+            link.sock.settimeout(seconds)
         except OSError as exc:
             link.close()
             raise TransportError("Good Quantum cannot be reached.", why=f"{exc}", arrived=False) from exc

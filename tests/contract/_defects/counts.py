@@ -161,10 +161,10 @@ class ShotsOfTheFirst(GoodVendor):
 
 @defect("test_a_coin_is_fair", "H gives 1 in")
 class BiasedCoin(GoodVendor):
-    """Every second shot of each register is lost, and counted as 0."""
+    """Of four shots of each register three are lost, and counted as 0."""
 
     def register(self, name: str, bits: int, shots: Any) -> Any:
-        return super().register(name, bits, [0 if at % 2 else value for at, value in enumerate(shots)])
+        return super().register(name, bits, [0 if at % 4 else value for at, value in enumerate(shots)])
 
 
 @defect("test_two_entangled_qubits_agree", "a Bell pair gives")

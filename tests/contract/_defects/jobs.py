@@ -103,10 +103,11 @@ class BlocksWhileItLooks(GoodVendor):
 
     @qp.hookimpl
     def qprovider_get_job(self, connection: Any, job: Any, wait_s: float, deadline: Any) -> Any:
-        info = super().qprovider_get_job(connection, job, 0.0, deadline)
+        for_ever = qp.Deadline.after(None)
+        info = super().qprovider_get_job(connection, job, 0.0, for_ever)
         while not info.state.final:
             time.sleep(0.01)
-            info = super().qprovider_get_job(connection, job, 0.0, deadline)
+            info = super().qprovider_get_job(connection, job, 0.0, for_ever)
         return info
 
 
