@@ -181,6 +181,7 @@ BACKEND_COLUMNS: Mapping[str, Kind] = {
     "clops": "number",
     "wait_s": "number",
     "calibrated_at": "time",
+    "process_bound": "flag",
 }
 JOB_COLUMNS: Mapping[str, Kind] = {
     "id": "text",
