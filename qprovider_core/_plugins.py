@@ -1,4 +1,4 @@
-"""Plugins: finding them, keeping the broken ones apart, and calling their hooks.
+"""Plugins: which there are, whom they serve, and keeping the broken ones apart.
 
 Each provider has a `PluginManager` of its own that holds the vendor's plugin and the cross-cutting ones, so no
 vendor ever sees another's connection. A plugin that cannot be used is left out with its reason; the rest work.
@@ -7,118 +7,39 @@ vendor ever sees another's connection. A plugin that cannot be used is left out 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
-from importlib.metadata import EntryPoint, distributions, entry_points
-from types import FunctionType
-from typing import Any, Literal, TypeVar
+from importlib.metadata import EntryPoint
 
 import attrs
-import pluggy
 
-from qprovider_core import config
-from qprovider_core._concurrency import in_background
+from qprovider_core import _plugin_loading, config
 from qprovider_core._credential_fields import credential_fields
-from qprovider_core._provider import HOOKS, Provider, describe, make_manager
-from qprovider_core._requirements import what_is_missing
-from qprovider_core.errors import (
-    DeadlineError,
-    MissingPackageError,
-    PluginError,
-    QProviderError,
-    UnknownProviderError,
-    failure_text,
+from qprovider_core._plugin_loading import (
+    ANNOUNCE,
+    Loaded,
+    PluginInfo,
+    attempt,
+    begin,
+    entry_info,
+    examine,
+    hint_of,
+    installed,
+    load,
+    loading,
+    outcome,
+    reason_of,
 )
+from qprovider_core._provider import Provider
+from qprovider_core._requirements import what_is_missing
+from qprovider_core.errors import MissingPackageError, PluginError, QProviderError, UnknownProviderError
 from qprovider_core.records import Deadline, ProviderSpec
-from qprovider_core.records._base import Record
 from qprovider_core.secret import get_logger
 
+__all__ = ["PluginInfo", "Registry", "plugins", "register_plugin", "registry", "unregister_plugin"]
+
 _log = get_logger("qprovider.plugins")
-
-ENTRY_POINT_GROUP = "qprovider"
-_LOAD_TIMEOUT_S = 10.0  # for all of them together
 _PATIENCE_S = 1.0  # how long the next one waits for one that is slow
-_ANNOUNCE = "qprovider_provider"
-
-
-@attrs.frozen(kw_only=True, repr=False)
-class PluginInfo(Record):
-    """One plugin as `qp.plugins()` lists it.
-
-    Attributes:
-        name: Of its entry point, or as given to `register_plugin`.
-        kind: ``vendor``, ``cross-cutting``, or ``unknown`` when it could not be loaded.
-        provider, title: What it announced, for a vendor.
-        status: ``active``; ``left out``, with `reason` and `hint`; ``blocked`` by a setting, not even imported;
-            ``needs a package`` that is not installed, or is of another version, with what to install in `hint`.
-        hooks: Names of the hooks it implements.
-    """
-
-    name: str
-    kind: Literal["vendor", "cross-cutting", "unknown"] = "unknown"
-    provider: str | None = None
-    title: str | None = None
-    distribution: str | None = None
-    version: str | None = None
-    status: Literal["active", "left out", "blocked", "needs a package"] = "active"
-    reason: str | None = None
-    hint: str | None = None
-    hooks: tuple[str, ...] = ()
-
-
-@attrs.frozen
-class _Loaded:
-    """A plugin that passed every check made on it alone."""
-
-    name: str
-    plugin: object
-    hooks: frozenset[str]
-    wrappers: frozenset[str]
-    info: PluginInfo
-
-    @property
-    def is_vendor(self) -> bool:
-        return _ANNOUNCE in self.hooks
-
-
-def _examine(name: str, plugin: object, info: PluginInfo) -> _Loaded:
-    """Check a plugin by itself: wrong arguments, unknown hooks, forgotten marks."""
-    if isinstance(plugin, type) and any(isinstance(vars(plugin).get(h), FunctionType) for h in HOOKS):
-        raise PluginError("it is a class, whose hooks need an instance", hint=f"Give {plugin.__name__}().")
-    manager = make_manager([(name, plugin)])
-    hooks: set[str] = set()
-    wrappers: set[str] = set()
-    for hook in HOOKS:
-        for impl in getattr(manager.hook, hook).get_hookimpls():
-            (wrappers if impl.wrapper or impl.hookwrapper else hooks).add(hook)
-    forgotten = [h for h in HOOKS if callable(getattr(plugin, h, None)) and h not in hooks | wrappers]
-    if forgotten:
-        raise PluginError(f"{', '.join(forgotten)} is not marked with @hookimpl")
-    if not hooks | wrappers:
-        raise PluginError("it implements no hook")
-    return _Loaded(
-        name=name,
-        plugin=plugin,
-        hooks=frozenset(hooks),
-        wrappers=frozenset(wrappers),
-        info=attrs.evolve(
-            info,
-            kind="vendor" if _ANNOUNCE in hooks else "cross-cutting",
-            hooks=tuple(sorted(hooks | wrappers)),
-        ),
-    )
-
-
-def _hint(exc: BaseException, info: PluginInfo) -> str:
-    package = info.distribution or "its package"
-    if isinstance(exc, QProviderError) and exc.hint:
-        return exc.hint
-    if isinstance(exc, ModuleNotFoundError):
-        return f"Install what it needs: pip install --upgrade {info.distribution or exc.name}"
-    if isinstance(exc, pluggy.PluginValidationError):
-        return f"{package} and this version of qprovider-core do not fit: upgrade both."
-    return f"Upgrade {package}, or leave it out with QPROVIDER_DISABLE_PLUGINS={info.name}."
 
 
 class Registry:
@@ -129,7 +50,7 @@ class Registry:
         self._discovery = threading.Lock()
         self._infos: dict[str, PluginInfo] = {}
         self._providers: dict[str, Provider] = {}
-        self._waiting: dict[str, tuple[_Loaded, Provider]] = {}  # by provider: what they need is not installed
+        self._waiting: dict[str, tuple[Loaded, Provider]] = {}  # by provider: what they need is not installed
         self._cross_cutting: list[tuple[str, object]] = []
         self._discovered = False
 
@@ -195,12 +116,12 @@ class Registry:
         name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         if name in self._infos and self._infos[name].status == "active":
             raise PluginError(f"A plugin named {name!r} is registered already.", plugin=name)
-        loaded, exc = _attempt(lambda: _examine(name, plugin, PluginInfo(name=name)), name)
+        loaded, exc = attempt(lambda: examine(name, plugin, PluginInfo(name=name)), name)
         if loaded is not None:
-            provider, exc = _attempt(lambda: self._announce(loaded), name)
+            provider, exc = attempt(lambda: self._announce(loaded), name)
         if loaded is None or exc is not None:
             hint = exc.hint if isinstance(exc, QProviderError) else None
-            raise PluginError(f"Plugin {name!r} cannot be used: {_reason(exc)}.", plugin=name, hint=hint) from exc
+            raise PluginError(f"Plugin {name!r} cannot be used: {reason_of(exc)}.", plugin=name, hint=hint) from exc
         return self._admit(loaded, provider)
 
     def unregister(self, name: str) -> None:
@@ -222,7 +143,7 @@ class Registry:
     def _discover(self) -> None:
         """Find and load the installed plugins, once. A plugin that asks while it is being loaded is told what is
         known so far."""
-        if self._discovered or getattr(_loading, "here", False):
+        if self._discovered or getattr(loading, "here", False):
             return
         with self._discovery:
             if self._discovered:
@@ -237,23 +158,23 @@ class Registry:
 
     def _load_all(self) -> None:
         """Load one after another; one that is slow goes on beside the next, and one that hangs costs its row."""
-        deadline = Deadline.after(_LOAD_TIMEOUT_S)
-        started: list[tuple[PluginInfo, Future[_Loaded]]] = []
+        deadline = Deadline.after(_plugin_loading.LOAD_TIMEOUT_S)
+        started: list[tuple[PluginInfo, Future[Loaded]]] = []
         for entry in self._entries():
-            info = _entry_info(entry)
-            future = _begin(partial(_load, entry, info), entry.name)
+            info = entry_info(entry)
+            future = begin(partial(load, entry, info), entry.name)
             wait([future], timeout=min(_PATIENCE_S, deadline.remaining_s()))
             started.append((info, future))
-        loaded: list[_Loaded] = []
+        loaded: list[Loaded] = []
         for info, future in started:
-            exc = _outcome(future, deadline)[1]
+            exc = outcome(future, deadline)[1]
             if exc is None:
                 loaded.append(future.result())
             else:
                 self._leave_out(info, exc)
         # Cross-cutting plugins first: they may watch the announcements, too.
         for plugin in sorted(loaded, key=lambda candidate: candidate.is_vendor):
-            provider, exc = _attempt(partial(self._announce, plugin), plugin.name)
+            provider, exc = attempt(partial(self._announce, plugin), plugin.name)
             if exc is not None:
                 self._leave_out(plugin.info, exc)
             else:
@@ -262,15 +183,15 @@ class Registry:
     def _entries(self) -> list[EntryPoint]:
         allowed, blocked = config.plugin_allowlist(), config.plugin_blocklist()
         entries: list[EntryPoint] = []
-        found, damaged = _installed()
+        found, damaged = installed()
         self._infos.update((info.name, info) for info in damaged)
         for entry in sorted(found, key=lambda e: (e.name, e.value)):
             if entry.name in blocked or (allowed is not None and entry.name not in allowed):
                 setting = "QPROVIDER_DISABLE_PLUGINS" if entry.name in blocked else "QPROVIDER_PLUGINS"
-                info = _entry_info(entry)
+                info = entry_info(entry)
                 self._infos[entry.name] = attrs.evolve(info, status="blocked", reason=f"left out by {setting}")
             elif any(entry.name == other.name for other in entries):
-                taken = _entry_info(entry)
+                taken = entry_info(entry)
                 self._infos[f"{entry.name} ({taken.distribution or entry.value})"] = attrs.evolve(
                     taken,
                     status="left out",
@@ -282,18 +203,18 @@ class Registry:
         return entries
 
     def _leave_out(self, info: PluginInfo, exc: BaseException) -> None:
-        reason = _reason(exc)
-        self._infos[info.name] = attrs.evolve(info, status="left out", reason=reason, hint=_hint(exc, info))
+        reason = reason_of(exc)
+        self._infos[info.name] = attrs.evolve(info, status="left out", reason=reason, hint=hint_of(exc, info))
         _log.info("plugin %r left out: %s", info.name, reason)
 
-    def _set_aside(self, loaded: _Loaded, provider: Provider, exc: MissingPackageError) -> PluginInfo:
+    def _set_aside(self, loaded: Loaded, provider: Provider, exc: MissingPackageError) -> PluginInfo:
         """Keep a vendor whose packages are not installed until somebody asks for it."""
         told = attrs.evolve(
             loaded.info,
             provider=provider.spec.name,
             title=provider.spec.title,
             status="needs a package",
-            reason=_reason(exc),
+            reason=reason_of(exc),
             hint=exc.hint,
         )
         with self._lock:
@@ -301,7 +222,7 @@ class Registry:
             self._infos[told.name] = told
         return told
 
-    def _announce(self, loaded: _Loaded) -> Provider | None:
+    def _announce(self, loaded: Loaded) -> Provider | None:
         """Let a vendor say who it is, watched by the cross-cutting plugins; None for one of these."""
         for other, plugin in self._cross_cutting:
             if plugin is loaded.plugin:
@@ -311,7 +232,7 @@ class Registry:
         unnamed = ProviderSpec(name="unannounced", title=loaded.name)
         provider = Provider(loaded.name, loaded.plugin, unnamed, loaded.hooks)
         provider.wire(self._cross_cutting)
-        spec = provider.call(_ANNOUNCE)
+        spec = provider.call(ANNOUNCE)
         if spec is None:
             raise PluginError("it announces no provider", hint="This is a fault of the plugin: report it.")
         rival = self._providers.get(spec.name) or self._waiting.get(spec.name, (None, None))[1]
@@ -326,7 +247,7 @@ class Registry:
         provider.spec = spec
         return provider
 
-    def _admit(self, loaded: _Loaded, provider: Provider | None) -> PluginInfo:
+    def _admit(self, loaded: Loaded, provider: Provider | None) -> PluginInfo:
         """Take a sound plugin in: a vendor by its name, a cross-cutting one around all vendors."""
         info = loaded.info
         if provider is not None and (lack := what_is_missing(provider.spec)) is not None:
@@ -346,71 +267,6 @@ class Registry:
     def _rewire(self) -> None:
         for provider in self._providers.values():
             provider.wire(self._cross_cutting)
-
-
-def _installed() -> tuple[list[EntryPoint], list[PluginInfo]]:
-    """The entry points of all installed distributions, and a row for each whose own cannot be read."""
-    try:
-        return list(entry_points(group=ENTRY_POINT_GROUP)), []
-    except Exception as exc:  # noqa: BLE001  one malformed file makes the common call fail, in various ways
-        _log.info("entry points are read one by one: %s", describe(exc))
-    found: list[EntryPoint] = []
-    damaged: list[PluginInfo] = []
-    for distribution in distributions():
-        try:
-            found += distribution.entry_points.select(group=ENTRY_POINT_GROUP)
-        except Exception as exc:  # noqa: BLE001  as above
-            name = str(distribution.name)
-            reason = f"its entry_points.txt cannot be read: {describe(exc)}"
-            hint = f"Reinstall {name}, or uninstall it."
-            damaged.append(PluginInfo(name=name, distribution=name, status="left out", reason=reason, hint=hint))
-    return found, damaged
-
-
-def _entry_info(entry: EntryPoint) -> PluginInfo:
-    try:
-        metadata: Any = entry.dist.metadata if entry.dist else {}
-        told = dict(metadata.items())
-    except Exception:  # noqa: BLE001  an installation without metadata must not hide the other plugins
-        told = {}
-    return PluginInfo(name=entry.name, distribution=told.get("Name"), version=told.get("Version"))
-
-
-def _load(entry: EntryPoint, info: PluginInfo) -> _Loaded:
-    return _examine(entry.name, entry.load(), info)
-
-
-def _reason(exc: BaseException | None) -> str:
-    """Why a plugin is left out, as the end of a sentence."""
-    return failure_text(exc).rstrip(".") if isinstance(exc, QProviderError) else describe(exc)
-
-
-_T = TypeVar("_T")
-_loading = threading.local()
-
-
-def _begin(work: Callable[[], _T], name: str) -> Future[_T]:
-    """Run a plugin's own code in a thread, so that a module that hangs while it is imported can be left behind."""
-
-    def marked() -> _T:
-        _loading.here = True  # a plugin may ask for the plugins; it must not wait for itself
-        return work()
-
-    return in_background(marked, f"load-{name}")
-
-
-def _outcome(future: Future[_T], deadline: Deadline) -> tuple[_T | None, BaseException | None]:
-    """What came of it: the answer, or what it raised (anything, SystemExit too)."""
-    try:
-        exc = future.exception(timeout=deadline.timeout)
-    except TimeoutError:
-        return None, DeadlineError(f"it did not load within {_LOAD_TIMEOUT_S:g} s", timeout_s=_LOAD_TIMEOUT_S)
-    return (None, exc) if exc is not None else (future.result(), None)
-
-
-def _attempt(work: Callable[[], _T], name: str) -> tuple[_T | None, BaseException | None]:
-    """Run a plugin's own code and wait for what comes of it."""
-    return _outcome(_begin(work, name), Deadline.after(_LOAD_TIMEOUT_S))
 
 
 _registry = Registry()

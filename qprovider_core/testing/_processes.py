@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from qprovider_core._account import Account
-from qprovider_core._plugins import ENTRY_POINT_GROUP
+from qprovider_core._plugin_loading import ENTRY_POINT_GROUP
 from qprovider_core.secret import Secret
 from qprovider_core.testing._fresh import LEAVING_S, STUCK
 

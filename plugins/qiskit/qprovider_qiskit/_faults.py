@@ -58,7 +58,7 @@ def vendors_errors(spec: ProviderSpec) -> Iterator[None]:
             raise AuthenticationError(
                 f"{spec.title} refused the credentials.",
                 why=words_of(next(one for one in causes if http_status(one) in _REFUSED)),
-                hint=spec.credentials_help or f"Save new ones with `qprovider accounts save {spec.name}`.",
+                hint=spec.credentials_help or f"Save new ones with `qprovider accounts add {spec.name}`.",
             ) from exc
         if any(status == 429 or status >= 500 for status in statuses) or any(map(_is_of_the_network, causes[1:])):
             raise TransportError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qprovider_core import _plugins, fleet, hookimpl
+from qprovider_core import _plugin_loading, _plugins, fleet, hookimpl
 from qprovider_core._account import Account
 from qprovider_core.errors import UnknownJobError
 from qprovider_core.records import (
@@ -38,7 +38,7 @@ def isolated(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("QPROVIDER_PLUGINS", "none")
     for name in _SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(_plugins, "entry_points", lambda group: [])
+    monkeypatch.setattr(_plugin_loading, "entry_points", lambda group: [])
     monkeypatch.setattr(_plugins, "_registry", _plugins.Registry())
     monkeypatch.setattr(fleet, "_fleet", fleet.Fleet())
 

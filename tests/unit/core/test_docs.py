@@ -15,7 +15,8 @@ import pytest
 
 import qprovider_core
 from qprovider_core import errors, hookspecs, records
-from qprovider_core._plugins import HOOKS, Registry
+from qprovider_core._plugins import Registry
+from qprovider_core._provider import HOOKS
 from qprovider_core.testing import Declarations
 
 ROOT = Path(__file__).parents[3]

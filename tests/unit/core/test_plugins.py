@@ -12,8 +12,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import qprovider_core as qp
-from qprovider_core import _plugins, hookimpl
-from qprovider_core._plugins import ENTRY_POINT_GROUP, Registry
+from qprovider_core import _plugin_loading, _plugins, hookimpl
+from qprovider_core._plugin_loading import ENTRY_POINT_GROUP
+from qprovider_core._plugins import Registry
 from qprovider_core._provider import HOOKS
 from qprovider_core.errors import PluginError, UnknownProviderError, UnsupportedError
 from qprovider_core.records import BackendInfo, ProviderSpec
@@ -47,7 +48,7 @@ def install(tmp_path, monkeypatch):
     monkeypatch.delenv("QPROVIDER_PLUGINS")
     # Plugins that are really installed on this machine are none of these tests' business.
     monkeypatch.setattr(
-        _plugins,
+        _plugin_loading,
         "entry_points",
         lambda group: [e for e in entry_points(group=group) if e.dist._path.parent == site],
     )
@@ -217,7 +218,7 @@ def test_of_two_plugins_of_one_name_the_second_is_not_loaded(install):
 
 
 def test_an_import_that_hangs_costs_its_time_limit_only(install, monkeypatch):
-    monkeypatch.setattr(_plugins, "_LOAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(_plugin_loading, "LOAD_TIMEOUT_S", 1.0)
     gate = threading.Event()
     monkeypatch.setattr(threading, "_gate_of_the_test", gate, raising=False)
     install("slow", "import threading\nthreading._gate_of_the_test.wait(60)")
@@ -385,7 +386,7 @@ def test_plugins_are_looked_for_once_whoever_asks_first(monkeypatch):
         calls.append(group)
         return []
 
-    monkeypatch.setattr(_plugins, "entry_points", slow)
+    monkeypatch.setattr(_plugin_loading, "entry_points", slow)
     registry = Registry()
 
     def ask():
@@ -405,7 +406,7 @@ def test_plugins_are_looked_for_once_whoever_asks_first(monkeypatch):
 
 def test_a_malformed_entry_points_file_costs_its_own_distribution(install, monkeypatch):
     site = install("acme")
-    monkeypatch.setattr(_plugins, "distributions", lambda: distributions(path=[str(site)]))
+    monkeypatch.setattr(_plugin_loading, "distributions", lambda: distributions(path=[str(site)]))
     bad = site / "bad-0.1.dist-info"
     bad.mkdir()
     (bad / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 0.1\n")
@@ -432,7 +433,7 @@ def test_an_interrupt_while_loading_does_not_leave_half_a_registry(install, monk
 
 
 def test_several_modules_that_hang_cost_one_time_limit_and_not_the_plugins_behind_them(install, monkeypatch):
-    monkeypatch.setattr(_plugins, "_LOAD_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(_plugin_loading, "LOAD_TIMEOUT_S", 1.0)
     monkeypatch.setattr(_plugins, "_PATIENCE_S", 0.05)
     for name in ("aaa", "bbb", "ccc"):
         install(name, "import time\ntime.sleep(1000)")

@@ -1,0 +1,168 @@
+"""Loading one plugin: its own code in a thread that can be left behind, and the checks made on it alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from importlib.metadata import EntryPoint, distributions, entry_points
+from types import FunctionType
+from typing import Any, Literal, TypeVar
+
+import attrs
+import pluggy
+
+from qprovider_core._concurrency import in_background
+from qprovider_core._provider import HOOKS, describe, make_manager
+from qprovider_core.errors import DeadlineError, PluginError, QProviderError, failure_text
+from qprovider_core.records import Deadline
+from qprovider_core.records._base import Record
+from qprovider_core.secret import get_logger
+
+_log = get_logger("qprovider.plugins")
+
+ENTRY_POINT_GROUP = "qprovider"
+ANNOUNCE = "qprovider_provider"
+LOAD_TIMEOUT_S = 10.0  # for all of them together
+_T = TypeVar("_T")
+loading = threading.local()
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class PluginInfo(Record):
+    """One plugin as `qp.plugins()` lists it.
+
+    Attributes:
+        name: Of its entry point, or as given to `register_plugin`.
+        kind: ``vendor``, ``cross-cutting``, or ``unknown`` when it could not be loaded.
+        provider, title: What it announced, for a vendor.
+        status: ``active``; ``left out``, with `reason` and `hint`; ``blocked`` by a setting, not even imported;
+            ``needs a package`` that is not installed, or is of another version, with what to install in `hint`.
+        hooks: Names of the hooks it implements.
+    """
+
+    name: str
+    kind: Literal["vendor", "cross-cutting", "unknown"] = "unknown"
+    provider: str | None = None
+    title: str | None = None
+    distribution: str | None = None
+    version: str | None = None
+    status: Literal["active", "left out", "blocked", "needs a package"] = "active"
+    reason: str | None = None
+    hint: str | None = None
+    hooks: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Loaded:
+    """A plugin that passed every check made on it alone."""
+
+    name: str
+    plugin: object
+    hooks: frozenset[str]
+    wrappers: frozenset[str]
+    info: PluginInfo
+
+    @property
+    def is_vendor(self) -> bool:
+        return ANNOUNCE in self.hooks
+
+
+def examine(name: str, plugin: object, info: PluginInfo) -> Loaded:
+    """Check a plugin by itself: wrong arguments, unknown hooks, forgotten marks."""
+    if isinstance(plugin, type) and any(isinstance(vars(plugin).get(h), FunctionType) for h in HOOKS):
+        raise PluginError("it is a class, whose hooks need an instance", hint=f"Give {plugin.__name__}().")
+    manager = make_manager([(name, plugin)])
+    hooks: set[str] = set()
+    wrappers: set[str] = set()
+    for hook in HOOKS:
+        for impl in getattr(manager.hook, hook).get_hookimpls():
+            (wrappers if impl.wrapper or impl.hookwrapper else hooks).add(hook)
+    forgotten = [h for h in HOOKS if callable(getattr(plugin, h, None)) and h not in hooks | wrappers]
+    if forgotten:
+        raise PluginError(f"{', '.join(forgotten)} is not marked with @hookimpl")
+    if not hooks | wrappers:
+        raise PluginError("it implements no hook")
+    return Loaded(
+        name=name,
+        plugin=plugin,
+        hooks=frozenset(hooks),
+        wrappers=frozenset(wrappers),
+        info=attrs.evolve(
+            info,
+            kind="vendor" if ANNOUNCE in hooks else "cross-cutting",
+            hooks=tuple(sorted(hooks | wrappers)),
+        ),
+    )
+
+
+def hint_of(exc: BaseException, info: PluginInfo) -> str:
+    package = info.distribution or "its package"
+    if isinstance(exc, QProviderError) and exc.hint:
+        return exc.hint
+    if isinstance(exc, ModuleNotFoundError):
+        return f"Install what it needs: pip install --upgrade {info.distribution or exc.name}"
+    if isinstance(exc, pluggy.PluginValidationError):
+        return f"{package} and this version of qprovider-core do not fit: upgrade both."
+    return f"Upgrade {package}, or leave it out with QPROVIDER_DISABLE_PLUGINS={info.name}."
+
+
+def installed() -> tuple[list[EntryPoint], list[PluginInfo]]:
+    """The entry points of all installed distributions, and a row for each whose own cannot be read."""
+    try:
+        return list(entry_points(group=ENTRY_POINT_GROUP)), []
+    except Exception as exc:  # noqa: BLE001  one malformed file makes the common call fail, in various ways
+        _log.info("entry points are read one by one: %s", describe(exc))
+    found: list[EntryPoint] = []
+    damaged: list[PluginInfo] = []
+    for distribution in distributions():
+        try:
+            found += distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as exc:  # noqa: BLE001  as above
+            name = str(distribution.name)
+            reason = f"its entry_points.txt cannot be read: {describe(exc)}"
+            hint = f"Reinstall {name}, or uninstall it."
+            damaged.append(PluginInfo(name=name, distribution=name, status="left out", reason=reason, hint=hint))
+    return found, damaged
+
+
+def entry_info(entry: EntryPoint) -> PluginInfo:
+    try:
+        metadata: Any = entry.dist.metadata if entry.dist else {}
+        told = dict(metadata.items())
+    except Exception:  # noqa: BLE001  an installation without metadata must not hide the other plugins
+        told = {}
+    return PluginInfo(name=entry.name, distribution=told.get("Name"), version=told.get("Version"))
+
+
+def load(entry: EntryPoint, info: PluginInfo) -> Loaded:
+    return examine(entry.name, entry.load(), info)
+
+
+def reason_of(exc: BaseException | None) -> str:
+    """Why a plugin is left out, as the end of a sentence."""
+    return failure_text(exc).rstrip(".") if isinstance(exc, QProviderError) else describe(exc)
+
+
+def begin(work: Callable[[], _T], name: str) -> Future[_T]:
+    """Run a plugin's own code in a thread, so that a module that hangs while it is imported can be left behind."""
+
+    def marked() -> _T:
+        loading.here = True  # a plugin may ask for the plugins; it must not wait for itself
+        return work()
+
+    return in_background(marked, f"load-{name}")
+
+
+def outcome(future: Future[_T], deadline: Deadline) -> tuple[_T | None, BaseException | None]:
+    """What came of it: the answer, or what it raised (anything, SystemExit too)."""
+    try:
+        exc = future.exception(timeout=deadline.timeout)
+    except TimeoutError:
+        return None, DeadlineError(f"it did not load within {LOAD_TIMEOUT_S:g} s", timeout_s=LOAD_TIMEOUT_S)
+    return (None, exc) if exc is not None else (future.result(), None)
+
+
+def attempt(work: Callable[[], _T], name: str) -> tuple[_T | None, BaseException | None]:
+    """Run a plugin's own code and wait for what comes of it."""
+    return outcome(begin(work, name), Deadline.after(LOAD_TIMEOUT_S))
