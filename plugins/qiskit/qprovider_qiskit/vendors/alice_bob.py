@@ -51,11 +51,33 @@ def _in_this_process(backend: Any) -> bool:
 def _mend(backend: Any) -> None:
     if not _in_this_process(backend):
         backend._verbose = False
+        backend.run = partial(_sent, backend.run)
         return
     from qiskit_aer import AerSimulator
 
     # All have one and the same, so that what is set for one holds for all.
     backend._execution_backend = AerSimulator(n_qubits=backend.num_qubits)
+
+
+def _sent(run: Any, circuit: Any, **options: Any) -> Any:
+    return _watched(run(circuit, **options))
+
+
+def _watched(job: Any) -> Any:
+    """A job of the cloud that does not take a word that it does not know for an error, and says why it failed."""
+    job.status = partial(_told, job)
+    job.error_message = lambda: "; ".join(map(str, job._last_response["errors"]))
+    return job
+
+
+def _told(job: Any) -> Any:
+    from qiskit_alice_bob_provider.remote.api.jobs import get_job
+    from qiskit_alice_bob_provider.remote.api.models import AliceBobEventType
+
+    job._last_response = get_job(job._api_client, job.job_id())  # where its result looks
+    word = job._last_response["events"][-1]["type"]
+    known = AliceBobEventType.__members__.get(word)
+    return word if known in (None, AliceBobEventType.UNKNOWN) else known.to_qiskit_status()
 
 
 def _retrieved(backend: Any, job_id: str) -> Any:
@@ -67,7 +89,7 @@ def _retrieved(backend: Any, job_id: str) -> Any:
         raise LookupError(job_id)
     memory = bool(told["inputParams"].get("memory"))
     unknown = SimpleNamespace(name=None, num_clbits=None)  # the circuit; of which it asks no more
-    return AliceBobRemoteJob(backend, backend._api_client, job_id, unknown, verbose=False, has_memory=memory)
+    return _watched(AliceBobRemoteJob(backend, backend._api_client, job_id, unknown, verbose=False, has_memory=memory))
 
 
 CONTRACT = {

@@ -145,6 +145,12 @@ def _kept(run: Any, circuits: Any, **options: Any) -> Any:
     """A job of the cloud, and on disk what its package needs to read the result in another process: the circuits."""
     job = run(circuits, **options)
     attempted(job.persist, "persist()")  # it runs, whether this can be written or not
+    return _explained(job)
+
+
+def _explained(job: Any) -> Any:
+    """A job that says why it failed."""
+    job.error_message = lambda: getattr(job._latest_state, "message", None)
     return job
 
 
@@ -159,7 +165,7 @@ def _retrieved(backend: Any, job_id: str) -> Any:
     from qiskit_aqt_provider.exceptions import AQTJobPersistenceError
 
     try:
-        return backend.restore_job(job_id)
+        return _explained(backend.restore_job(job_id))
     except AQTJobPersistenceError as exc:
         raise LookupError(job_id) from exc
 
