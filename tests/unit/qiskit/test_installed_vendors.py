@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import qprovider_qiskit.vendors
+
+VENDORS = Path(qprovider_qiskit.vendors.__file__).parent
 MODULES = (
     "azure", "braket", "iqm", "pytket", "qdk", "qiskit", "qiskit_aer", "qiskit_alice_bob_provider",
     "qiskit_aqt_provider", "qiskit_braket_provider", "qiskit_ibm_runtime", "qiskit_ionq", "qiskit_superstaq",
@@ -66,3 +70,14 @@ def test_ten_installed_vendors_are_listed_without_importing_them(site: Path, tmp
     assert adapted <= active, answer["plugins"]
     assert answer["listed"] == ["local"]
     assert answer["errors"] == answer["imported"] == []
+
+
+@pytest.mark.parametrize("path", sorted(VENDORS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_vendor_takes_at_most_fifteen_lines_of_declaration(path: Path) -> None:
+    declared = [
+        node
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Assign) and node.targets[0].id in ("CONTRACT", "plugin")
+    ]
+    assert len(declared) == 2
+    assert sum(node.end_lineno - node.lineno + 1 for node in declared) <= 15

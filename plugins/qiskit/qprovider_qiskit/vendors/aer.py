@@ -17,12 +17,6 @@ def backends(_: None) -> Any:
 CONTRACT = {**ADAPTED_AER, "noiseless_backend": "aer_simulator", "supports_properties": False}
 
 plugin = QiskitAdapter(
-    backends,
-    name="aer",
-    title="Qiskit Aer",
-    simulator=True,
-    local=True,
-    run_options=["seed_simulator"],
-    requires=["qiskit-aer>=0.15"],
-    contract=f"{__name__}:CONTRACT",
-)
+    backends, name="aer", title="Qiskit Aer", simulator=True, local=True,
+    run_options=["seed_simulator"], requires=["qiskit-aer>=0.15"], contract=f"{__name__}:CONTRACT",
+)  # fmt: skip

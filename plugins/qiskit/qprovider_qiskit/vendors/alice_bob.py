@@ -101,17 +101,10 @@ CONTRACT = {
 }
 
 plugin = QiskitAdapter(
-    backends,
-    name="alice_bob",
-    title="Alice & Bob",
-    simulator=lambda backend: backend.name.startswith("EMU:"),
-    noisy=lambda backend: not backend.name.endswith("NOISELESS"),
-    local=_in_this_process,
-    fixup=_mend,
-    retrieve=_retrieved,
-    run_options=["seed_simulator"],
-    requires=["qiskit-alice-bob-provider>=3,<4"],
+    backends, name="alice_bob", title="Alice & Bob", simulator=lambda backend: backend.name.startswith("EMU:"),
+    noisy=lambda backend: not backend.name.endswith("NOISELESS"), local=_in_this_process, fixup=_mend,
+    retrieve=_retrieved, run_options=["seed_simulator"], requires=["qiskit-alice-bob-provider>=3,<4"],
     credentials=AliceBobCredentials,
     credentials_help="Ask Alice & Bob for an API key (https://alice-bob.com), or get one with Felis on Google Cloud.",
     contract=f"{__name__}:CONTRACT",
-)
+)  # fmt: skip

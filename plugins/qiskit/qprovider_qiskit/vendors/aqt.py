@@ -24,7 +24,7 @@ from qprovider_core.errors import AuthenticationError, ConfigurationError
 from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
 from qprovider_qiskit._reading import attempted
-from qprovider_qiskit.vendors._declared import ADAPTED_AER, lacking
+from qprovider_qiskit.vendors._declared import ADAPTED_AER, STATIC, lacking
 
 _RENEW_S = 60.0  # before a token ends
 
@@ -172,24 +172,11 @@ def _retrieved(backend: Any, job_id: str) -> Any:
 
 _HELP = "Ask AQT for a client id and secret of ARNICA (https://arnica.aqt.eu), or for a device with direct access."
 
-CONTRACT = {
-    **ADAPTED_AER,
-    "noiseless_backend": "offline_simulator_no_noise",
-    **lacking("properties", "mid_circuit", "conditionals", "reset"),
-}
+CONTRACT = {**ADAPTED_AER, **STATIC, **lacking("properties"), "noiseless_backend": "offline_simulator_no_noise"}
 
 plugin = QiskitAdapter(
-    backends,
-    name="aqt",
-    title="AQT",
-    simulator=_offline,
-    noisy=lambda backend: not backend.name.endswith("no_noise"),
-    local=_in_this_process,
-    fixup=_mend,
-    retrieve=_retrieved,
-    run_options=["seed_simulator"],
-    requires=["qiskit-aqt-provider>=2,<3"],
-    credentials=AQTCredentials,
-    credentials_help=_HELP,
-    contract=f"{__name__}:CONTRACT",
-)
+    backends, name="aqt", title="AQT", simulator=_offline,
+    noisy=lambda backend: not backend.name.endswith("no_noise"), local=_in_this_process, fixup=_mend,
+    retrieve=_retrieved, run_options=["seed_simulator"], requires=["qiskit-aqt-provider>=2,<3"],
+    credentials=AQTCredentials, credentials_help=_HELP, contract=f"{__name__}:CONTRACT",
+)  # fmt: skip

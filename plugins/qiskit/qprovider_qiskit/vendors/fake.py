@@ -19,13 +19,7 @@ def backends(_: None) -> Any:
 CONTRACT = {**ADAPTED_AER, "backend_name": "fake_manila", "tolerance": 0.35, "max_backends": 5}
 
 plugin = QiskitAdapter(
-    backends,
-    name="fake",
-    title="IBM's fake devices",
-    simulator=True,
-    noisy=True,
-    local=True,
-    run_options=["seed_simulator"],
-    requires=["qiskit-ibm-runtime>=0.40", "qiskit-aer>=0.15"],
+    backends, name="fake", title="IBM's fake devices", simulator=True, noisy=True, local=True,
+    run_options=["seed_simulator"], requires=["qiskit-ibm-runtime>=0.40", "qiskit-aer>=0.15"],
     contract=f"{__name__}:CONTRACT",
-)
+)  # fmt: skip

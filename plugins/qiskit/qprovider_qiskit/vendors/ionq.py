@@ -15,7 +15,7 @@ import attrs
 from qprovider_core.records import TokenCredentials
 from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
-from qprovider_qiskit.vendors._declared import REMOTE, lacking
+from qprovider_qiskit.vendors._declared import REMOTE, STATIC, lacking
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -90,22 +90,17 @@ def _retrieved(backend: Any, job_id: str) -> Any:
 # Its simulator takes gates, then measurements; of devices there are medians.
 CONTRACT = {
     **REMOTE,
-    **lacking("mid_circuit", "conditionals", "reset", "properties"),
+    **STATIC,
+    **lacking("properties"),
     "noiseless_backend": "ionq_simulator",
     "wrong_credentials": {"token": "not-a-key"},
 }
 
 plugin = QiskitAdapter(
-    backends,
-    name="ionq",
-    title="IonQ",
-    errors=_errors,
-    status=_status,
-    retrieve=_retrieved,
+    backends, name="ionq", title="IonQ", errors=_errors, status=_status, retrieve=_retrieved,
     job_status=lambda job: job.backend().client.retrieve_job(job.job_id())["status"],
     run_options=["sampler_seed", "noise_model", "error_mitigation", "job_settings", "extra_metadata"],
-    requires=["qiskit-ionq>=1.1,<2"],
-    credentials=IonQCredentials,
+    requires=["qiskit-ionq>=1.1,<2"], credentials=IonQCredentials,
     credentials_help="Make an API key on https://cloud.ionq.com (Settings, API Keys).",
     contract=f"{__name__}:CONTRACT",
-)
+)  # fmt: skip

@@ -17,7 +17,7 @@ import attrs
 
 from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
-from qprovider_qiskit.vendors._declared import ADAPTED_AER, lacking
+from qprovider_qiskit.vendors._declared import ADAPTED_AER, STATIC, lacking
 
 _REQUEST_S = 30.0
 
@@ -127,26 +127,13 @@ def _gate_error(profile: Any, pair: tuple[str, str], depolarizing: float) -> flo
     return (1 - process_fidelity) * 4 / 5
 
 
-CONTRACT = {
-    **ADAPTED_AER,
-    "backend_name": "IQMFakeDenebBackend",
-    # It may measure in the middle of a circuit, but not twice into one bit, as the checks do.
-    **lacking("properties", "mid_circuit", "conditionals", "reset"),
-}
+# It may measure in the middle of a circuit, but not twice into one bit, as the checks do.
+CONTRACT = {**ADAPTED_AER, **STATIC, **lacking("properties"), "backend_name": "IQMFakeDenebBackend"}
 
 plugin = QiskitAdapter(
-    backends,
-    name="iqm",
-    title="IQM",
-    simulator=_in_this_process,
-    noisy=True,
-    local=_in_this_process,
-    errors=_errors,
-    fixup=_mend,
-    retrieve=_retrieved,
-    run_options=["use_timeslot"],
-    requires=["iqm-client[qiskit]>=36,<37"],
-    credentials=IQMCredentials,
+    backends, name="iqm", title="IQM", simulator=_in_this_process, noisy=True, local=_in_this_process,
+    errors=_errors, fixup=_mend, retrieve=_retrieved, run_options=["use_timeslot"],
+    requires=["iqm-client[qiskit]>=36,<37"], credentials=IQMCredentials,
     credentials_help="Generate a token at https://resonance.iqm.tech (Dashboard); of another server, ask who runs it.",
     contract=f"{__name__}:CONTRACT",
-)
+)  # fmt: skip

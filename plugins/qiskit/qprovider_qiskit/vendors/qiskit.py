@@ -23,11 +23,6 @@ CONTRACT = {
 }
 
 plugin = QiskitAdapter(
-    backends,
-    name="qiskit",
-    title="Qiskit's own simulators",
-    simulator=True,
-    local=True,
-    run_options=["seed_simulator"],
-    contract=f"{__name__}:CONTRACT",
-)
+    backends, name="qiskit", title="Qiskit's own simulators",
+    simulator=True, local=True, run_options=["seed_simulator"], contract=f"{__name__}:CONTRACT",
+)  # fmt: skip

@@ -79,15 +79,9 @@ CONTRACT = {
 }
 
 plugin = QiskitAdapter(
-    backends,
-    name="superstaq",
-    title="Superstaq",
-    simulator=lambda backend: backend.name.endswith("_simulator"),
-    status=_status,
-    retrieve=_retrieved,
-    run_options=["method", "verbatim"],
-    requires=["qiskit-superstaq>=0.5.70,<0.6"],
-    credentials=SuperstaqCredentials,
+    backends, name="superstaq", title="Superstaq", simulator=lambda backend: backend.name.endswith("_simulator"),
+    status=_status, retrieve=_retrieved, run_options=["method", "verbatim"],
+    requires=["qiskit-superstaq>=0.5.70,<0.6"], credentials=SuperstaqCredentials,
     credentials_help="Make an API key on https://superstaq.infleqtion.com (your profile).",
     contract=f"{__name__}:CONTRACT",
-)
+)  # fmt: skip
