@@ -36,7 +36,7 @@ from qprovider_core.records import (
 from qprovider_qiskit._device import Device, name_of
 from qprovider_qiskit._faults import in_our_words, vendors_errors
 from qprovider_qiskit._jobs import AdaptedJob, JobBook, Part, cancelled, in_parts, unknown_job
-from qprovider_qiskit._outcomes import Layout, pub_results
+from qprovider_qiskit._outcomes import Layout, pub_results, registered
 from qprovider_qiskit._queue import Queue
 from qprovider_qiskit._reading import attempted, called, within
 from qprovider_qiskit._remote import cancel_all, look_at_all, result_of, send_all
@@ -170,7 +170,7 @@ class Connection:
                 f"Backends of {self._adapter.spec.title} sample circuits; they do not estimate observables.",
                 hint="Use qiskit.primitives.BackendEstimatorV2 with the backend.",
             )
-        circuits = [_bound(pub) for pub in request.pubs]
+        circuits = [registered(_bound(pub)) for pub in request.pubs]
         shots = [pub.shots for pub in request.pubs if isinstance(pub, SamplePub)]
         layouts = [Layout.of(circuit) for circuit in circuits]
         if device.adapter.transpile_kwargs is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -79,12 +79,11 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
 
 def http_status(exc: BaseException) -> int | None:
     """The HTTP status that an error carries; None where it has none."""
-    for holder in (getattr(exc, "response", None), exc):
-        for name in ("status_code", "status"):
-            status = getattr(holder, name, None)
-            if isinstance(status, int) and 400 <= status < 600:
-                return int(status)
-    return None
+    response = getattr(exc, "response", None)
+    told = [getattr(holder, name, None) for holder in (response, exc) for name in ("status_code", "status")]
+    if isinstance(response, Mapping) and isinstance(metadata := response.get("ResponseMetadata"), Mapping):  # of AWS
+        told.append(metadata.get("HTTPStatusCode"))
+    return next((int(status) for status in told if isinstance(status, int) and 400 <= status < 600), None)
 
 
 def _is_of_the_network(exc: BaseException) -> bool:

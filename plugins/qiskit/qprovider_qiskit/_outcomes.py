@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import attrs
 import numpy as np
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 
 from qprovider_core.errors import ResultError
 from qprovider_core.records import RegisterBits, SamplePubResult
@@ -25,7 +25,7 @@ class Layout:
 
     Attributes:
         size: How many.
-        registers: Name and bits of each, bit 0 first, in the circuit's order; bits in none are a last one, ``loose``.
+        registers: Name and bits of each, bit 0 first, in the circuit's order.
         measured: The bits that something is measured into, in ascending order.
     """
 
@@ -37,10 +37,6 @@ class Layout:
     def of(cls, circuit: QuantumCircuit) -> Self:
         places = {bit: index for index, bit in enumerate(circuit.clbits)}
         registers = [(register.name, tuple(places[bit] for bit in register)) for register in circuit.cregs]
-        named = {index for _, bits in registers for index in bits}
-        loose = tuple(index for index in places.values() if index not in named)
-        if loose:
-            registers.append(("loose", loose))
         found = {places[bit] for instruction in circuit.data for bit in instruction.clbits}
         return cls(len(places), tuple(registers), tuple(sorted(found)))
 
@@ -65,6 +61,20 @@ class Layout:
         last = self.size - 1
         parts = ("".join(bits[last - bit] for bit in reversed(register)) for _, register in reversed(self.registers))
         return " ".join(parts)
+
+
+def registered(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit, or a copy of it, with every classical bit in a register: some packages leave the others out."""
+    held = {bit for register in circuit.cregs for bit in register}
+    loose = [bit for bit in circuit.clbits if bit not in held]
+    if not loose:
+        return circuit
+    made = circuit.copy()
+    name = "loose"
+    while any(name == register.name for register in (*made.qregs, *made.cregs)):
+        name += "_"
+    made.add_register(ClassicalRegister(name=name, bits=loose))
+    return made
 
 
 def pub_results(
@@ -122,7 +132,7 @@ def _pub_result(
         layout = _told_layout(header, [*(counts or ()), *(entries or ())])
     bits = _Bits(layout, whole(_part(header, "memory_slots")), [str(key) for key in counts or ()], job_id)
     metadata = _part(entry, "metadata")
-    extra = {"metadata": dict(metadata)} if isinstance(metadata, Mapping) and _plain(metadata) else {}
+    extra: dict[str, Any] = {"metadata": dict(metadata)} if isinstance(metadata, Mapping) and _plain(metadata) else {}
     # A memory of another length is a sample of something else, such as raw measurement levels.
     total = _total(counts) if counts is not None else shots
     if entries is not None and len(entries) == total:

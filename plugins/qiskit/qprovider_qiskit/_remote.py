@@ -55,8 +55,10 @@ def look_at(part: Part, word: Callable[[Any], Any] | None) -> None:
         return
     try:
         told = _status(part.job)
-    except JobError as exc:
+    except (JobError, KeyError) as exc:
         # So some packages tell that a job failed, or that they do not know the vendor's word for its state.
+        if word is None and not isinstance(exc, JobError):
+            raise
         part.error = words_of(exc)
         told = None if word is not None else attempted(lambda: _status(part.job), "status()")
     if told is None and word is not None:

@@ -12,7 +12,7 @@ from qiskit.result import Result
 
 from qprovider_core.errors import ResultError
 from qprovider_core.records import SamplePubResult
-from qprovider_qiskit._outcomes import Layout, pub_results
+from qprovider_qiskit._outcomes import Layout, pub_results, registered
 
 
 def circuit(measured: int = 4) -> QuantumCircuit:
@@ -85,8 +85,16 @@ def test_loose_bits_and_shared_registers_are_told_apart() -> None:
     bits = [Clbit() for _ in range(3)]
     made = QuantumCircuit([*bits])
     made.add_register(ClassicalRegister(bits=[bits[2], bits[0]], name="mixed"))
-    assert Layout.of(made).registers == (("mixed", (2, 0)), ("loose", (1,)))
-    assert Layout.of(made).spaced("100") == "0 01"  # bit 2 is bit 0 of `mixed`
+    whole = registered(made)
+    assert Layout.of(whole).registers == (("mixed", (2, 0)), ("loose", (1,)))
+    assert Layout.of(whole).spaced("100") == "0 01"  # bit 2 is bit 0 of `mixed`
+    assert len(made.cregs) == 1, "the user's circuit was changed"
+    assert registered(whole) is whole
+
+
+def test_a_register_of_loose_bits_takes_a_free_name() -> None:
+    made = QuantumCircuit(QuantumRegister(1, "loose"), [Clbit()], ClassicalRegister(1, "loose_"))
+    assert [register.name for register in registered(made).cregs] == ["loose_", "loose__"]
 
 
 def test_a_layout_survives_json() -> None:
