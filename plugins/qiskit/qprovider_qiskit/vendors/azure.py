@@ -1,7 +1,8 @@
 """Azure Quantum: the QDK's simulator on this machine, and with a workspace the devices and simulators in it.
 
-*Unverified*, since nothing was run against Azure: all of the workspace. The QDK tells Microsoft of its use, over the
-network; here it does so only where `QDK_PYTHON_TELEMETRY` says that it shall.
+*Unverified*, since nothing was run against Azure: all of the workspace, but for its list and refused keys, which were
+asked of a stub on this machine. The QDK tells Microsoft of its use, over the network; here it does so only where
+`QDK_PYTHON_TELEMETRY` says that it shall.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import Any
 import attrs
 
 from qprovider_core.errors import ConfigurationError, InvalidInputError
+from qprovider_core.records import BackendStatus
 from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
 from qprovider_qiskit.vendors._declared import ADAPTED, lacking
+
+_SEED_0 = 2**32  # in place of 0, which the QDK takes for none
 
 
 @attrs.frozen(kw_only=True)
@@ -47,9 +51,19 @@ def backends(credentials: AzureCredentials | None) -> list[Any]:
     # It compiles what it is given once more, and cannot run what comes of a swap on a higher level.
     found = [QSharpBackend(executor=Here(), transpile_options={"optimization_level": 0})]
     if credentials is not None and (credentials.connection_string or credentials.resource_id):
-        from azure.quantum.qiskit import AzureQuantumProvider
+        found += _cloud(_workspace(credentials))
+    return found
 
-        found += AzureQuantumProvider(_workspace(credentials)).backends()
+
+def _cloud(workspace: Any) -> list[Any]:
+    from azure.quantum.qiskit import AzureQuantumProvider
+
+    provider = AzureQuantumProvider(workspace)
+    found: list[Any] = provider.backends()
+    named = {backend.name for backend in found}
+    for _, target in workspace._get_target_status():
+        if target.id not in named:  # it lists those that it has no class for only by their names
+            found += provider.backends(target.id)
     return found
 
 
@@ -70,7 +84,10 @@ def _workspace(credentials: AzureCredentials) -> Any:
     from azure.quantum import Workspace
 
     if credentials.connection_string is not None:
-        return Workspace.from_connection_string(credentials.connection_string.reveal())
+        try:
+            return Workspace.from_connection_string(credentials.connection_string.reveal())
+        except ValueError as exc:
+            raise ConfigurationError(f"This is no connection string of a workspace: {exc}.", hint=_HELP) from exc
     principal = (credentials.tenant_id, credentials.client_id, credentials.client_secret)
     signs_in: Any = DefaultAzureCredential()  # that of the package opens a browser
     if any(principal):
@@ -103,6 +120,8 @@ def _mend(backend: Any) -> None:
 def _run(run: Any, circuits: Any, **options: Any) -> Any:
     for circuit in circuits if isinstance(circuits, list) else [circuits]:
         _check_conditions(circuit)
+    if options.get("seed") == 0:
+        options["seed"] = _SEED_0
     return run(circuits, **options)
 
 
@@ -140,9 +159,12 @@ def _explained(job: Any) -> Any:
     return job
 
 
-def _status(backend: Any) -> Any:
-    told = backend.provider.get_workspace()._get_target_status(backend.name)
-    return next((target.current_availability for _, target in told), None)
+def _status(backend: Any) -> BackendStatus | None:
+    for _, target in backend.provider.get_workspace()._get_target_status(backend.name):
+        word = str(getattr(target.current_availability, "value", target.current_availability))
+        # A degraded one is slow, and takes jobs.
+        return BackendStatus(backend_name=backend.name, operational=word != "Unavailable", status_msg=word)
+    return None
 
 
 _HELP = "Copy the connection string of a workspace on https://portal.azure.com (Operations, Access keys)."

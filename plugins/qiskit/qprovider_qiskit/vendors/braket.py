@@ -1,8 +1,9 @@
 """Amazon Braket: its simulators on this machine, and with an account of AWS its simulators and devices there.
 
-*Unverified*, since nothing was run against AWS: all of that. Two things of the package are mended there: it does not
-know the state of a task that was only just created, and it fetches tasks with the credentials of the environment,
-whatever the account's are. Opening asks every region for its devices.
+*Unverified*, since nothing was run against AWS: all of that, but for refused keys, which a stub on this machine
+refused. Two things of the package are mended there: it does not know the state of a task that was only just created,
+and it fetches tasks with the credentials of the environment, whatever the account's are. Opening asks every region for
+its devices.
 """
 
 from __future__ import annotations
@@ -45,16 +46,20 @@ def backends(credentials: BraketCredentials | None) -> list[Any]:
 def _session(credentials: BraketCredentials) -> Any:
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
     from braket.aws import AwsSession
 
     secret, token = credentials.secret_access_key, credentials.session_token
-    boto = boto3.Session(
-        profile_name=credentials.profile,
-        region_name=credentials.region,
-        aws_access_key_id=credentials.access_key_id,
-        aws_secret_access_key=secret and secret.reveal(),
-        aws_session_token=token and token.reveal(),
-    )
+    try:
+        boto = boto3.Session(
+            profile_name=credentials.profile,
+            region_name=credentials.region,
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=secret and secret.reveal(),
+            aws_session_token=token and token.reveal(),
+        )
+    except BotoCoreError as exc:  # no such profile, or half a key
+        raise ConfigurationError(f"{str(exc).rstrip('.')}.", hint=_HELP) from exc
     if boto.region_name is None or boto.get_credentials() is None:
         missing = "region" if boto.region_name is None else "access key"
         raise ConfigurationError(f"Amazon Braket needs an AWS {missing}, and there is none.", hint=_HELP)
