@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 help:
 	@echo "make demo      list backends of two vendors, choose, run a circuit"
 	@echo "make tutorial  IBM's tutorial of the retired provider, on an emulated service"
-	@echo "make test      run the tests, but for a few that start many processes"
+	@echo "make test      run the tests, but for those that take long"
 	@echo "make check     ruff, mypy and all tests, with coverage"
 	@echo "make vendors   run vendors' packages through the adapter, each in an environment of its own"
 	@echo "make bench     run the benchmarks"

@@ -76,6 +76,7 @@ def _make(test: Any, defect: Any, request: pytest.FixtureRequest) -> None:
         check(**values, **{name: request.getfixturevalue(name) for name in asked})
 
 
+@pytest.mark.slow
 class TestDefects(rig.GoodDeclarations):  # type: ignore[name-defined, misc]
     """Each defect is caught by the check that is named for it, with the words that tell what is wrong."""
 
@@ -103,6 +104,7 @@ class TestDefects(rig.GoodDeclarations):  # type: ignore[name-defined, misc]
         assert defect.said in str(caught.value), f"{defect.check} says something else: {caught.value!r}"
 
 
+@pytest.mark.slow
 class TestWhatIsDeclaredForDefects(rig.GoodDeclarations):  # type: ignore[name-defined, misc]
     """What is declared for a defect is not what makes the check fail: the good vendor passes with it. (In one case the
     declaration is the defect.)"""

@@ -26,6 +26,7 @@ class TestSimulator(IBMContract):
     """As the plugin declares it."""
 
 
+@pytest.mark.slow
 class TestOldDevice(IBMContract):
     """The tutorial's device of five qubits: it has no control flow."""
 

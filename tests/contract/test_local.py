@@ -36,6 +36,7 @@ class Twin(LocalContract):
     tolerance: ClassVar[float] = 0.35
 
 
+@pytest.mark.slow
 class TestTwin(Twin):
     """The old device of five qubits: it has no control flow."""
 
@@ -43,5 +44,6 @@ class TestTwin(Twin):
     supports_conditionals: ClassVar[bool] = False
 
 
+@pytest.mark.slow
 class TestTwinWithControlFlow(Twin):
     backend_name: ClassVar[str | None] = "fake_hanoi"

@@ -13,6 +13,8 @@ from qprovider_core import JobInfo, JobState
 from qprovider_core.cli.jobs import STATES
 from qprovider_core.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Listed = Callable[..., list[dict[str, Any]]]
 PROBE = """

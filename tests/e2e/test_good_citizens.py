@@ -29,6 +29,8 @@ from qiskit_aer.noise import NoiseModel
 import qprovider_core as qp
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 IDEAL, TWIN, DEVICE = "local:aer_simulator", "local:fake_belem", "ibm:ibmq_belem"
 NOISE = {IDEAL: 0.0, TWIN: 0.15, DEVICE: 0.15}  # what it may cost an expectation value or a probability
 THETA = Parameter("θ")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ACME = """

@@ -14,6 +14,8 @@ import pytest
 
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 FOLDER = Path(__file__).parents[3] / "examples" / "plugins"
 MODULES = sorted(FOLDER.rglob("*.py"))
 Python = Callable[..., Any]

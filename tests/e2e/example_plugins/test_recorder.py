@@ -12,6 +12,8 @@ import pytest
 
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 Python = Callable[..., Any]
 
 WHOLE = """

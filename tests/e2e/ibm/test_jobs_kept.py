@@ -20,6 +20,8 @@ from qprovider_core.ledger import ledger_in_use
 from qprovider_core.records import JobState
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 SIMULATOR = "ibm:ibmq_qasm_simulator"
 JOBS = "/api/v1/jobs"
 POST = {"path": JOBS, "method": "POST", "times": 1}

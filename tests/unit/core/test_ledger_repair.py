@@ -18,6 +18,8 @@ from qprovider_core.ledger._pack import Packer
 from qprovider_core.ledger._requests import PackedRequest
 from qprovider_core.records import BackendRef, JobInfo, JobRequest, JobResult, JobState, SamplePub, SamplePubResult
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 JOBS = 500
 RESULT = JobResult(pubs=[SamplePubResult.from_counts({"0": 3, "1": 5})])
 

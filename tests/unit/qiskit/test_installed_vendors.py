@@ -36,7 +36,7 @@ print(json.dumps(answer))
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A folder of installed packages: the metadata of each that an adapter needs, and modules that may not be loaded."""
+    """Installed packages: the metadata of each that an adapter needs, and modules that may not be loaded."""
     site = tmp_path / "site"
     site.mkdir()
     for entry in entry_points(group="qprovider"):
