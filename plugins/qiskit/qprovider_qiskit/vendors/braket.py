@@ -18,6 +18,8 @@ from qprovider_core.secret import Secret
 from qprovider_qiskit._adapter import QiskitAdapter
 from qprovider_qiskit.vendors._declared import ADAPTED, STATIC, lacking
 
+# On more than ten qubits its simulators on this machine fail after any of them (amazon-braket-default-simulator 1.41).
+_BROKEN = frozenset({"c3sx", "ccz", "ch", "crx", "cry", "crz", "cs", "csdg", "csx"})
 # Of a job of several tasks the first of these that one of them has.
 _STATES = ("CREATED", "QUEUED", "RUNNING", "CANCELLING", "FAILED", "CANCELLED", "COMPLETED")
 
@@ -79,10 +81,23 @@ def _simulator(backend: Any) -> bool:
 
 def _mend(backend: Any) -> None:
     backend.max_shots = backend._device.properties.service.shotsRange[1]
-    if not _on_this_machine(backend):
+    if _on_this_machine(backend):
+        backend._target = _whole(backend.target)
+    else:
         backend.status = partial(_status, backend._device)
         backend.num_pending_jobs = partial(_waiting, backend._device)
         backend.run = partial(_sent, backend.run)
+
+
+def _whole(target: Any) -> Any:
+    """The target without what cannot be relied on; compiling makes other gates of it."""
+    from qiskit.transpiler import Target
+
+    made = Target(num_qubits=target.num_qubits, description=target.description)
+    for name in target.operation_names:
+        if name not in _BROKEN:
+            made.add_instruction(target.operation_from_name(name), name=name)
+    return made
 
 
 def _status(device: Any) -> str:
