@@ -29,5 +29,10 @@ def lacking(*capabilities: str) -> dict[str, Any]:
 STATIC = lacking("mid_circuit", "conditionals", "reset")
 
 # Of simulators that are made of Qiskit Aer. It holds Python's global lock from the start of a simulation to its end: no
-# thread can see meanwhile that a job waits behind it, and a look at a job takes as long as the simulation does.
-ADAPTED_AER: Mapping[str, Any] = {**ADAPTED, "supports_queue": False, "max_look_seconds": 60.0, "long_shots": 2_000}
+# thread can see meanwhile that a job waits behind it, or stop it, and a look at a job takes as long as the simulation.
+ADAPTED_AER: Mapping[str, Any] = {
+    **ADAPTED,
+    **lacking("queue", "cancel_running"),
+    "max_look_seconds": 60.0,
+    "long_shots": 2_000,
+}

@@ -15,7 +15,7 @@ def backends(_: None) -> Any:
     return compiled_by_tket(AerBackend(), "aer_simulator")
 
 
-CONTRACT = {**ADAPTED_AER, **lacking("properties", "cancel_running"), "noiseless_backend": "aer_simulator"}
+CONTRACT = {**ADAPTED_AER, **lacking("properties"), "noiseless_backend": "aer_simulator"}
 
 plugin = QiskitAdapter(
     backends,
