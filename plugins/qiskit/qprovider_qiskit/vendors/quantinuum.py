@@ -26,12 +26,7 @@ def backends(_: None) -> list[Any]:
 CONTRACT = {**ADAPTED, **lacking("properties"), "noiseless_backend": "H1-1LE", "long_shots": 200}
 
 plugin = QiskitAdapter(
-    backends,
-    name="quantinuum",
-    title="Quantinuum",
-    simulator=True,
-    noisy=False,
-    local=True,
+    backends, name="quantinuum", title="Quantinuum", simulator=True, noisy=False, local=True,
     requires=["pytket-qiskit>=0.70,<1", "pytket-quantinuum[pecos]>=0.59,<1", "pytket-pecos>=0.3,<1"],
     contract=f"{__name__}:CONTRACT",
-)
+)  # fmt: skip

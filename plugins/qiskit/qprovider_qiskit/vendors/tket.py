@@ -18,12 +18,6 @@ def backends(_: None) -> Any:
 CONTRACT = {**ADAPTED_AER, **lacking("properties"), "noiseless_backend": "aer_simulator"}
 
 plugin = QiskitAdapter(
-    backends,
-    name="tket",
-    title="tket",
-    simulator=True,
-    noisy=False,
-    local=True,
-    requires=["pytket-qiskit>=0.70,<1", "qiskit-aer>=0.15"],
-    contract=f"{__name__}:CONTRACT",
-)
+    backends, name="tket", title="tket", simulator=True, noisy=False, local=True,
+    requires=["pytket-qiskit>=0.70,<1", "qiskit-aer>=0.15"], contract=f"{__name__}:CONTRACT",
+)  # fmt: skip
