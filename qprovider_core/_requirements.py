@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from qprovider_core.errors import MissingPackageError
 from qprovider_core.records import ProviderSpec
 
+INSTALL = "Install it: "  # what to type follows
+
 # The name in front of a requirement: what follows is a version, an extra or a marker.
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
@@ -51,5 +53,5 @@ def _missing(spec: ProviderSpec, wanted: str, name: str, installed: str | None) 
         installed=installed,
         provider=spec.name,
         title=spec.title,
-        hint=f"Install it: pip install {every}",
+        hint=f"{INSTALL}pip install {every}",
     )

@@ -15,6 +15,7 @@ def command(as_json: bool) -> None:
     A plugin that cannot be used is left out with the reason; everything else works.
     """
     import qprovider_core as qp  # late: help needs no core
+    from qprovider_core._requirements import INSTALL
 
     infos = qp.plugins()
     if as_json:
@@ -25,9 +26,17 @@ def command(as_json: bool) -> None:
         [[i.name, i.provider, i.title, i.kind, i.version, i.status] for i in infos],
     )
     for info in infos:
-        if info.status != "active":
+        if info.status in ("left out", "blocked"):
             tell(f"{info.name} is {info.status}: {info.reason or 'no reason given'}")
             if info.hint:
                 tell(f"  {info.hint}", dim=True)
+    lacking = [info for info in infos if info.status == "needs a package"]
+    if lacking:
+        tell("To use one that needs a package:")
+    width = max((len(info.name) for info in lacking), default=0)
+    for info in lacking:
+        if info.reason and not info.reason.endswith("is not installed"):
+            tell(f"  {info.name:{width}}  {info.reason}", dim=True)
+        tell(f"  {info.name:{width}}  {(info.hint or '').removeprefix(INSTALL)}", dim=True)
     if not infos:
         tell("No plugin is installed. Try: pip install qprovider-local")

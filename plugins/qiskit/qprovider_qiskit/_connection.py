@@ -141,7 +141,7 @@ class Connection:
         end = Deadline.after(min(_LIST_S, deadline.remaining_s()))
         for reader in readers:
             reader.wait(end.remaining_s())
-        return [*(device.info() for device in devices), *self._problems]
+        return [*(device.info(self._queue.waiting()) for device in devices), *self._problems]
 
     @in_our_words
     def configuration(self, name: str, deadline: Deadline) -> BackendConfiguration:

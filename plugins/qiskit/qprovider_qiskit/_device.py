@@ -75,8 +75,12 @@ class Device:
             reader.wait(_READ_S if deadline is None else min(_READ_S, deadline.remaining_s()))
         return reader.facts.get(name)
 
-    def info(self) -> BackendInfo:
-        """As the listing tells it: of what has been read so far."""
+    def info(self, pending: int | None = None) -> BackendInfo:
+        """As the listing tells it: of what has been read so far. A service is not asked how it stands.
+
+        Args:
+            pending: Jobs in our own queue, which is the queue of a local one.
+        """
         facts = self.read().facts
         two_qubit, readout = facts.get("errors") or (None, None)
         simulator = facts.get("simulator")
@@ -85,6 +89,9 @@ class Device:
             num_qubits=facts.get("num_qubits"),
             simulator=simulator,
             noisy=facts.get("noisy") if simulator else None,
+            operational=True if self._is_here else None,
+            pending_jobs=pending if self._is_here else None,
+            status_msg="active" if self._is_here else None,
             version=facts.get("version"),
             description=facts.get("description"),
             max_shots=facts.get("max_shots"),
@@ -92,6 +99,11 @@ class Device:
             median_readout_error=readout,
             process_bound=self.local,
         )
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether it stands as this process does: nobody has to be asked."""
+        return self.local and self.adapter.status is None
 
     def _said(self, declared: Any) -> bool | None:
         """What the factory declares, for this backend."""
@@ -162,7 +174,7 @@ class Device:
         Args:
             pending: Jobs in our own queue, for a local one.
         """
-        if self.local and self.adapter.status is None:
+        if self._is_here:
             return BackendStatus(backend_name=self.name, operational=True, pending_jobs=pending, status_msg="active")
         reader = Reader({"status": lambda: _Told(self._asked_status)}, self.name)
         limit = min(_STATUS_S, deadline.remaining_s())

@@ -258,6 +258,23 @@ def test_plugins_left_out_are_told_with_reason_and_hint(call: Call, monkeypatch:
     assert "\x1b" not in result.output
 
 
+def test_what_needs_a_package_is_told_with_what_to_type(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs: dict[str, Any] = {"kind": "vendor", "status": "needs a package"}
+    infos = [
+        _plugins.PluginInfo(name="acme", reason="a is not installed", hint="Install it: pip install 'a>=2'", **needs),
+        _plugins.PluginInfo(
+            name="b", reason="b 1 is installed, not b>=2", hint="Install it: pip install 'b>=2'", **needs
+        ),
+    ]
+    monkeypatch.setattr(qp, "plugins", lambda: infos, raising=False)
+    assert call("plugins").stderr.splitlines() == [
+        "To use one that needs a package:",
+        "  acme  pip install 'a>=2'",
+        "  b     b 1 is installed, not b>=2",
+        "  b     pip install 'b>=2'",
+    ]
+
+
 def test_plugins_as_json(call: Call) -> None:
     import json
 
