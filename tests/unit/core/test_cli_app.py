@@ -259,7 +259,7 @@ def test_plugins_left_out_are_told_with_reason_and_hint(call: Call, monkeypatch:
 
 
 def test_what_needs_a_package_is_told_with_what_to_type(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs: dict[str, Any] = {"kind": "vendor", "status": "needs a package"}
+    needs = {"kind": "vendor", "status": "needs a package"}
     infos = [
         _plugins.PluginInfo(name="acme", reason="a is not installed", hint="Install it: pip install 'a>=2'", **needs),
         _plugins.PluginInfo(
