@@ -55,10 +55,11 @@ class PluginInfo(Record):
 
 @attrs.frozen
 class Loaded:
-    """A plugin that passed every check made on it alone."""
+    """A plugin that passed every check made on it alone; `manager` holds it and nothing else."""
 
     name: str
     plugin: object
+    manager: pluggy.PluginManager
     hooks: frozenset[str]
     wrappers: frozenset[str]
     info: PluginInfo
@@ -86,6 +87,7 @@ def examine(name: str, plugin: object, info: PluginInfo) -> Loaded:
     return Loaded(
         name=name,
         plugin=plugin,
+        manager=manager,
         hooks=frozenset(hooks),
         wrappers=frozenset(wrappers),
         info=attrs.evolve(

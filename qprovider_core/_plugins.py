@@ -50,7 +50,8 @@ class Registry:
         self._discovery = threading.Lock()
         self._infos: dict[str, PluginInfo] = {}
         self._providers: dict[str, Provider] = {}
-        self._waiting: dict[str, tuple[Loaded, Provider]] = {}  # by provider: what they need is not installed
+        self._waiting: dict[str, Provider] = {}  # what they need is not installed
+        self._loaded: dict[str, Loaded] = {}  # by provider, of both
         self._cross_cutting: list[tuple[str, object]] = []
         self._discovered = False
 
@@ -59,6 +60,10 @@ class Registry:
     def infos(self) -> list[PluginInfo]:
         """Every plugin found, those left out too, by name."""
         self._discover()
+        with self._lock:
+            admitted = list(self._providers)
+        for name in admitted:
+            self.lack(name)
         with self._lock:
             return [self._infos[name] for name in sorted(self._infos)]
 
@@ -76,13 +81,9 @@ class Registry:
             MissingPackageError: Its plugin is there, and what it needs is not.
         """
         self._discover()
-        with self._lock:
-            waiting = self._waiting.get(name)
-        if waiting is not None:
-            lack = what_is_missing(waiting[1].spec)  # it may have been installed since
-            if lack is not None:
-                raise lack
-            self._admit(*waiting)
+        missing = self.lack(name)
+        if missing is not None:
+            raise missing
         with self._lock:
             if name in self._providers:
                 return self._providers[name]
@@ -93,6 +94,21 @@ class Registry:
                 why=f"Its plugin was {unused.status}: {unused.reason}." if unused else None,
                 hint=unused.hint if unused else None,
             )
+
+    def lack(self, name: str) -> MissingPackageError | None:
+        """What a vendor needs and has not, in the versions that it names; it is set aside while that is missing, and
+        taken in once it is there."""
+        with self._lock:
+            loaded = self._loaded.get(name)
+            provider = self._providers.get(name) or self._waiting.get(name)
+        if loaded is None or provider is None or not provider.spec.requires:
+            return None
+        missing = what_is_missing(provider.spec)
+        if missing is not None:
+            self._set_aside(loaded, provider, missing)
+        elif name in self._waiting:
+            self._admit(loaded, provider)
+        return missing
 
     def spec(self, name: str) -> ProviderSpec:
         """What the vendor announced."""
@@ -131,10 +147,9 @@ class Registry:
             info = self._infos.pop(name, None)
             if info is None:
                 raise PluginError(f"There is no plugin named {name!r}.", plugin=name)
-            if info.provider and info.status == "active":
-                del self._providers[info.provider]
-            if info.provider and info.status == "needs a package":
-                del self._waiting[info.provider]
+            if info.provider and info.status in ("active", "needs a package"):
+                for known in (self._providers, self._waiting, self._loaded):
+                    known.pop(info.provider, None)
             kept = [(n, plugin) for n, plugin in self._cross_cutting if n != name]
             if len(kept) != len(self._cross_cutting):
                 self._cross_cutting = kept
@@ -152,7 +167,7 @@ class Registry:
                 self._load_all()
             except BaseException:  # Ctrl-C, for instance: the next call begins anew, not with half of them
                 with self._lock:
-                    self._infos, self._providers, self._waiting, self._cross_cutting = {}, {}, {}, []
+                    self._infos, self._providers, self._waiting, self._loaded, self._cross_cutting = {}, {}, {}, {}, []
                 raise
             self._discovered = True
 
@@ -218,7 +233,9 @@ class Registry:
             hint=exc.hint,
         )
         with self._lock:
-            self._waiting[provider.spec.name] = loaded, provider
+            self._providers.pop(provider.spec.name, None)
+            self._waiting[provider.spec.name] = provider
+            self._loaded[provider.spec.name] = loaded
             self._infos[told.name] = told
         return told
 
@@ -232,17 +249,17 @@ class Registry:
         unnamed = ProviderSpec(name="unannounced", title=loaded.name)
         provider = Provider(loaded.name, loaded.plugin, unnamed, loaded.hooks)
         provider.wire(self._cross_cutting)
-        spec = provider.call(ANNOUNCE)
+        spec = provider.call(ANNOUNCE) if self._cross_cutting else provider.announced_alone(loaded.manager)
         if spec is None:
             raise PluginError("it announces no provider", hint="This is a fault of the plugin: report it.")
-        rival = self._providers.get(spec.name) or self._waiting.get(spec.name, (None, None))[1]
+        rival = self._providers.get(spec.name) or self._waiting.get(spec.name)
         if rival is not None:
             other = rival.plugin_name
             raise PluginError(
                 f"the provider name {spec.name!r} is taken by plugin {other!r}",
                 hint="Uninstall one of the two, or leave one out with QPROVIDER_DISABLE_PLUGINS.",
             )
-        what_is_missing(spec)  # reads what it requires
+        what_is_missing(spec, versions=False)  # reads what it requires
         credential_fields(spec)  # a class that cannot be read is found now, not in the middle of a query
         provider.spec = spec
         return provider
@@ -250,7 +267,7 @@ class Registry:
     def _admit(self, loaded: Loaded, provider: Provider | None) -> PluginInfo:
         """Take a sound plugin in: a vendor by its name, a cross-cutting one around all vendors."""
         info = loaded.info
-        if provider is not None and (lack := what_is_missing(provider.spec)) is not None:
+        if provider is not None and (lack := what_is_missing(provider.spec, versions=False)) is not None:
             return self._set_aside(loaded, provider, lack)
         with self._lock:
             if provider is not None:
@@ -260,6 +277,7 @@ class Registry:
                 self._rewire()
             else:
                 self._providers[provider.spec.name] = provider
+                self._loaded[provider.spec.name] = loaded
                 info = attrs.evolve(info, provider=provider.spec.name, title=provider.spec.title)
             self._infos[info.name] = info
         return info

@@ -6,7 +6,7 @@ import copy
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import CodeType, TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pluggy
 
@@ -154,6 +154,9 @@ def make_manager(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
     return manager
 
 
+_Wiring: TypeAlias = tuple[pluggy.PluginManager, _Witness, dict[CodeType, str]]
+
+
 class Provider:
     """One vendor: its announcement, and its hooks with the cross-cutting plugins around them."""
 
@@ -162,10 +165,22 @@ class Provider:
         self.spec = spec
         self.capabilities = hooks
         self._plugin = plugin
-        self._wiring: tuple[pluggy.PluginManager, _Witness, dict[CodeType, str]] | None = None
+        self._cross_cutting: tuple[tuple[str, object], ...] = ()
+        self._wiring: _Wiring | None = None
 
     def wire(self, cross_cutting: Iterable[tuple[str, object]]) -> None:
-        """Put the vendor and the cross-cutting plugins into a new manager. Calls under way keep the old one."""
+        """Have these around the vendor from now on. Calls under way keep those that they began with."""
+        self._cross_cutting = tuple(cross_cutting)
+        self._wiring = None  # made when it is needed: most vendors are not asked anything in most commands
+
+    def _wired(self) -> _Wiring:
+        """A manager with the vendor and the cross-cutting plugins in it."""
+        wiring = self._wiring
+        if wiring is None:
+            wiring = self._wiring = self._wire_up(self._cross_cutting)
+        return wiring
+
+    def _wire_up(self, cross_cutting: Iterable[tuple[str, object]]) -> _Wiring:
         # pluggy asks who came last first: the vendor before what others answer without `tryfirst`.
         plugins = [*cross_cutting, (self.plugin_name, self._plugin)]
         witness = _Witness()
@@ -186,7 +201,22 @@ class Provider:
                 for impl in getattr(manager.hook, hook).get_hookimpls()
             )
         )
-        self._wiring = (manager, witness, owners)
+        return manager, witness, owners
+
+    def announced_alone(self, manager: pluggy.PluginManager) -> ProviderSpec | None:
+        """What it announces, where no other plugin watches; `manager` holds it alone.
+
+        Raises:
+            QProviderError: As `call`.
+        """
+        try:
+            spec = manager.hook.qprovider_provider()
+        except QProviderError:
+            raise
+        except BaseException as exc:  # noqa: BLE001  a vendor's own code, in a thread of ours
+            raise self._translate("qprovider_provider", exc, {}) from (None if _leaks(exc) else exc)
+        checked: ProviderSpec | None = self._checked("qprovider_provider", spec)
+        return checked
 
     def supports(self, hook: str) -> bool:
         """Whether the vendor itself implements the hook."""
@@ -194,8 +224,7 @@ class Provider:
 
     def takes(self, hook: str, argument: str) -> bool:
         """Whether the vendor's implementation of the hook names that argument."""
-        assert self._wiring is not None
-        implementations = getattr(self._wiring[0].hook, hook).get_hookimpls()
+        implementations = getattr(self._wired()[0].hook, hook).get_hookimpls()
         return any(argument in impl.argnames for impl in implementations if impl.plugin is self._plugin)
 
     def require(self, hook: str) -> None:
@@ -220,8 +249,7 @@ class Provider:
             TransportError: The vendor's plugin raised a connection error or ran into a time limit.
             PluginError: The vendor's plugin raised anything else, or answered with a wrong type.
         """
-        assert self._wiring is not None
-        manager, witness, owners = self._wiring
+        manager, witness, owners = self._wired()
         frame = witness.push()
         outer: BaseException | None = None
         try:

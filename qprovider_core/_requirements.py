@@ -14,9 +14,11 @@ INSTALL = "Install it: "  # what to type follows
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
-def what_is_missing(spec: ProviderSpec) -> MissingPackageError | None:
+def what_is_missing(spec: ProviderSpec, *, versions: bool = True) -> MissingPackageError | None:
     """What the provider needs and is not installed, or is of another version; says how to install it.
 
+    Args:
+        versions: Whether to look at versions, too, which costs the import of what compares them.
     Raises:
         ValueError: A requirement is not of the form that pip takes.
     """
@@ -29,7 +31,7 @@ def what_is_missing(spec: ProviderSpec) -> MissingPackageError | None:
             installed = version(name)
         except PackageNotFoundError:
             return _missing(spec, wanted, name, None)
-        if match.end() != len(wanted) and not _allows(wanted, installed):
+        if versions and match.end() != len(wanted) and not _allows(wanted, installed):
             return _missing(spec, wanted, name, installed)
     return None
 

@@ -78,6 +78,10 @@ class Fleet:
             if provider is None and vendor.spec.on_request and any(one.needs_nothing for one in found):
                 found = [one for one in found if not one.needs_nothing]
                 reticent += [] if found else [vendor.spec.name]
+            missing = registry().lack(vendor.spec.name) if found else None  # only who is to be opened has to fit
+            if missing is not None:
+                errors.append(query_error(vendor.spec.name, None, missing))
+                continue
             name, note = vendor.spec.name, foreign.note() if vendor.spec.credentials else None
             without_account = isinstance(problem, NoAccountError) and provider is None
             if note is not None and (found or without_account):  # else the error says it
