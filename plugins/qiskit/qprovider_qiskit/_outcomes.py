@@ -185,9 +185,16 @@ class _Bits:
         else:
             width = size
         self._few = width == few and few != size
+        self._read: dict[str, str] = {}  # a memory repeats a few outcomes
 
     def of(self, key: str) -> str:
         """All bits of the circuit, the last one leftmost; those that nothing was measured into are 0."""
+        bits = self._read.get(key)
+        if bits is None:
+            bits = self._read[key] = self._bits_of(key)
+        return bits
+
+    def _bits_of(self, key: str) -> str:
         width = len(self._layout.measured) if self._few else self._layout.size
         plain = key.replace(" ", "")
         if plain.startswith("0x"):
