@@ -18,6 +18,8 @@ from qprovider_core.errors import JobFailedError, UnknownJobError
 from qprovider_core.ledger import PROCESS_ENDED, ledger_in_use
 from qprovider_core.records import JobState
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 BEGIN = """
     import sys, time
     import qprovider_core as qp

@@ -18,6 +18,7 @@ from qprovider_ibm.emulator import Emulator
 
 # The client announces that its classes will move, and tells what an empty choice of instances means.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:qiskit_ibm_runtime.*"),
 ]

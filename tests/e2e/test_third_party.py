@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 GUIDE = Path(__file__).parents[2] / "docs" / "plugins.md"
 FILES = dict(re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)^```", GUIDE.read_text("utf-8"), re.DOTALL | re.MULTILINE))
 

@@ -78,6 +78,6 @@ class AcmeContract(ProviderContract):
         return _wire.job_info({**client.jobs()[0], "status": word})
 
     def long_job(self, backend: Backend) -> Job:
-        """A job that runs for a part of a second. The default one takes minutes here,
+        """A job that runs for a second or so. The default one takes minutes here,
         where circuits with measurements in the middle are run shot by shot."""
-        return self.submit(backend, circuits.mid_circuit()[0], shots=5_000)
+        return self.submit(backend, circuits.mid_circuit()[0], shots=20_000)

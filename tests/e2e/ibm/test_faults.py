@@ -24,6 +24,8 @@ from qprovider_core.errors import (
 from qprovider_core.records import JobState
 from qprovider_ibm import IBMProvider
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 JOBS = "/api/v1/jobs"
 
 

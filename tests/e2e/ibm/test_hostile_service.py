@@ -18,6 +18,8 @@ from qprovider_core.errors import QProviderError
 from qprovider_core.records import BackendInfo, BackendRef, JobRef, JobRequest, JobState, SamplePub
 from qprovider_ibm import IBMProvider
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 KEY = "an-api-key-of-the-hostile-service-0123456789"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123456789abcdef:1111-2222::"
 DEEP = "[" * 100_000

@@ -12,6 +12,8 @@ import pytest
 from qprovider_core.credentials import AccountStore
 from qprovider_core.records import ProviderSpec, TokenCredentials
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 ACME = ProviderSpec(name="acme", title="Acme", credentials=TokenCredentials)
 WRITERS, SAVES, KILLS = 8, 50, 25
 

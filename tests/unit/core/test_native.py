@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 WRITE = """
 import threading
 from io import BytesIO

@@ -27,7 +27,7 @@ from qprovider_core.records import (
     SubmissionOutcome,
 )
 
-pytestmark = pytest.mark.usefixtures("isolated")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("isolated")]
 SPEC = ProviderSpec(name="acme", title="Acme", min_poll_s=0.001, settle_time_s=0.0)
 FOUND, ABSENT, UNKNOWN = SubmissionOutcome.FOUND, SubmissionOutcome.ABSENT, SubmissionOutcome.UNKNOWN
 

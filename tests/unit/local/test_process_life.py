@@ -12,6 +12,8 @@ import time
 import pytest
 import qiskit_aer
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 PRELUDE = """

@@ -15,6 +15,8 @@ import requests
 
 from qprovider_ibm.emulator import Emulator
 
+pytestmark = pytest.mark.slow  # left to `make check`
+
 KEY = "a-key-of-my-own"
 
 
