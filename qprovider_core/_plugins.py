@@ -90,7 +90,7 @@ class Registry:
             unused = self._infos.get(name)
             raise UnknownProviderError(
                 name,
-                self._providers,
+                (*self._providers, *self._waiting),
                 why=f"Its plugin was {unused.status}: {unused.reason}." if unused else None,
                 hint=unused.hint if unused else None,
             )

@@ -6,6 +6,7 @@ import importlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from qiskit import QuantumCircuit, transpile
@@ -35,11 +36,11 @@ from qprovider_core.records import (
 )
 from qprovider_qiskit._device import Device, name_of
 from qprovider_qiskit._faults import in_our_words, vendors_errors
-from qprovider_qiskit._jobs import AdaptedJob, JobBook, Part, cancelled, in_parts, unknown_job
+from qprovider_qiskit._jobs import AdaptedJob, JobBook, Part, in_parts, unknown_job
 from qprovider_qiskit._outcomes import Layout, pub_results, registered
 from qprovider_qiskit._queue import Queue
 from qprovider_qiskit._reading import attempted, called, within
-from qprovider_qiskit._remote import cancel_all, look_at_all, result_of, send_all
+from qprovider_qiskit._remote import cancel_all, cancel_part, look_at_all, result_of, send_all
 from qprovider_qiskit._retrieving import retrieved
 
 if TYPE_CHECKING:
@@ -305,7 +306,8 @@ class Connection:
                 return False
             if not self._queue.take_out(job):
                 for part in job.parts:
-                    cancelled(part)  # else it goes on unheard, and the next one waits for it
+                    # Where it cannot be, it goes on unheard, and the next one waits for it.
+                    attempted(partial(cancel_part, part, job), "cancel()")
             job.end(JobState.CANCELLED)
             self._changed.notify_all()
             return True

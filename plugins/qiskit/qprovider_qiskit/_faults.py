@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from json import JSONDecodeError
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from qiskit.providers import JobError
@@ -96,7 +97,9 @@ def says_absent(exc: Exception) -> bool:
     status = http_status(exc)
     if status is not None:
         return status in _ABSENT
-    return isinstance(exc, LookupError | ValueError | NotImplementedError) and not isinstance(exc, OSError | JobError)
+    # An answer that cannot be read says nothing of the job, though its error is a ValueError.
+    other = isinstance(exc, OSError | JobError | JSONDecodeError | UnicodeError)
+    return isinstance(exc, LookupError | ValueError | NotImplementedError) and not other
 
 
 def words_of(exc: BaseException) -> str:

@@ -23,7 +23,7 @@ from qprovider_core.records import (
 )
 from qprovider_qiskit._device import Device
 from qprovider_qiskit._outcomes import Layout
-from qprovider_qiskit._reading import attempted, called
+from qprovider_qiskit._reading import called
 
 KEPT_JOBS = 2_000  # that have ended; the core's ledger keeps what is older
 _RANK = {
@@ -234,11 +234,3 @@ def in_parts(items: Iterable[tuple[int, QuantumCircuit, int]], most: int | None)
             last.positions += (position,)
             last.circuits.append(circuit)
     return parts
-
-
-def cancelled(part: Part) -> bool:
-    """Ask the vendor to cancel; whether it took that."""
-    if part.job is None or not callable(getattr(part.job, "cancel", None)):
-        return False
-    answer = attempted(lambda: part.job.cancel() is not False, "cancel()")
-    return bool(answer)

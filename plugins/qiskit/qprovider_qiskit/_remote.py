@@ -28,7 +28,7 @@ def send_all(job: AdaptedJob, send: Callable[[AdaptedJob, Part], None]) -> None:
             send(job, part)
         except BaseException:
             for sent in job.parts:
-                if sent.job is not None and not attempted(partial(_cancel, sent, job), "cancel()"):
+                if sent.job is not None and not attempted(partial(cancel_part, sent, job), "cancel()"):
                     _log.warning(
                         "%s: job %s was sent before another part of the same job failed, and cannot be cancelled",
                         job.device.name,
@@ -98,27 +98,35 @@ def cancel_all(job: AdaptedJob) -> Exception | None:
         if part.state.final:
             continue
         try:
-            _cancel(part, job)
+            cancel_part(part, job)
         except Exception as exc:  # noqa: BLE001  the others are to be cancelled all the same; the caller raises it
             wrong = exc
     return wrong
 
 
-def _cancel(part: Part, job: AdaptedJob) -> bool:
+def cancel_part(part: Part, job: AdaptedJob) -> bool:
+    """Ask the vendor to cancel one of its jobs; True where that did not fail.
+
+    Raises:
+        UnsupportedError: Its package cannot; what else the vendor's code raises is raised.
+    """
     cancel = getattr(part.job, "cancel", None)
-    title = job.device.adapter.spec.title
+    if not callable(cancel):
+        raise _cannot_cancel(part, job)
     try:
-        if not callable(cancel):
-            raise NotImplementedError
         cancel()
-    except NotImplementedError as exc:
-        raise UnsupportedError(
-            f"{title} cannot cancel jobs from here.",
-            why="Its Qiskit package has no way to.",
-            hint=f"Cancel job {part.job_id} on its web pages.",
-            capability="cancel_job",
-        ) from exc
+    except NotImplementedError as exc:  # as Qiskit's own `JobV1` has it
+        raise _cannot_cancel(part, job) from exc
     return True
+
+
+def _cannot_cancel(part: Part, job: AdaptedJob) -> UnsupportedError:
+    return UnsupportedError(
+        f"{job.device.adapter.spec.title} cannot cancel jobs from here.",
+        why="Its Qiskit package has no way to.",
+        hint=f"Cancel job {part.job_id} on its web pages.",
+        capability="cancel_job",
+    )
 
 
 def result_of(part: Part, job: AdaptedJob) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 import qprovider_core as qp
 from qprovider_core import _requirements
-from qprovider_core.errors import MissingPackageError, PluginError
+from qprovider_core.errors import MissingPackageError, PluginError, UnknownProviderError
 from qprovider_core.records import BackendInfo, JobInfo, JobRef, JobState, ProviderSpec, TokenCredentials
 
 pytestmark = pytest.mark.usefixtures("isolated")
@@ -44,6 +44,12 @@ def test_a_missing_package_is_told_to_whoever_asks(vendor) -> None:
             ask()
         assert (caught.value.package, caught.value.installed) == ("no-such-client", None)
         assert "pip install 'no-such-client>=2,<3'" in caught.value.hint
+
+
+def test_a_near_miss_of_its_name_is_named(vendor) -> None:
+    vendor("acme", ONE, spec=spec(requires=["no-such-client"]))
+    with pytest.raises(UnknownProviderError, match="Did you mean 'acme'"):
+        qp.list_backends(provider="acmee")
 
 
 def test_nobody_else_hears_of_it(vendor) -> None:

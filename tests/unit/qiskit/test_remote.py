@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from qprovider_core.records import (
 )
 from qprovider_qiskit import QiskitAdapter
 from qprovider_qiskit._connection import Connection
+from qprovider_qiskit._faults import says_absent
 
 from .conftest import Vendor
 
@@ -541,3 +543,18 @@ def test_credentials_that_are_refused_at_opening_are_told_as_such() -> None:
     with pytest.raises(AuthenticationError) as caught:
         adapter.qprovider_open_account(credentials=None, deadline=Deadline.after(30))
     assert caught.value.hint == "Ask Acme."
+
+
+@pytest.mark.parametrize(
+    ("error", "absent"),
+    [
+        (KeyError("no job 7"), True),
+        (ValueError("no job 7"), True),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), False),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), False),
+        (ConnectionError("reset"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_answer_that_cannot_be_read_does_not_say_that_a_job_is_gone(error, absent) -> None:
+    assert says_absent(error) is absent
