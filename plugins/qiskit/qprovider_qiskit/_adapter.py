@@ -63,7 +63,7 @@ class QiskitAdapter:
             jobs raise, or give nothing, where they do not know it.
         run_options: Names of the vendor's options that `run` takes, passed on as they are.
         requires: Distributions that it needs, as pip takes them.
-        credentials, credentials_help, description, contract, default_shots: As in `ProviderSpec`.
+        credentials, credentials_help, description, contract, default_shots, on_request: As in `ProviderSpec`.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class QiskitAdapter:
         description: str = "",
         contract: str | None = None,
         default_shots: int = 1024,
+        on_request: bool = True,
     ) -> None:
         self.factory = factory
         self.simulator = simulator
@@ -113,7 +114,7 @@ class QiskitAdapter:
             # Lists of jobs are of this process; the core's ledger has the others. Backends of a service say of
             # themselves that their jobs live on.
             process_bound=True,
-            on_request=True,
+            on_request=on_request,
             contract=contract,
             backend_class="qprovider_qiskit._handle:AdaptedBackend",
         )

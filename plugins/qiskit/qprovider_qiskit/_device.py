@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import Measure
@@ -14,7 +13,7 @@ from qiskit.transpiler import Target
 from qprovider_core.errors import PluginError, QProviderError, TransportError, failure_text
 from qprovider_core.records import BackendConfiguration, BackendInfo, BackendProperties, BackendStatus, Deadline
 from qprovider_qiskit._documents import configuration_of, properties_of
-from qprovider_qiskit._reading import Reader, attempted, called, guarded, number, text, whole
+from qprovider_qiskit._reading import Reader, attempted, called, guarded, number, text, whole, within
 from qprovider_qiskit._status import status_of
 
 if TYPE_CHECKING:
@@ -176,15 +175,15 @@ class Device:
         """
         if self._is_here:
             return BackendStatus(backend_name=self.name, operational=True, pending_jobs=pending, status_msg="active")
-        reader = Reader({"status": lambda: _Told(self._asked_status)}, self.name)
         limit = min(_STATUS_S, deadline.remaining_s())
-        if not reader.wait(limit):
+        try:
+            told = within(self._asked_status, limit, self.name)
+        except TimeoutError as exc:
             raise TransportError(
                 f"The status of {self.adapter.spec.name}:{self.name} did not come within {limit:.0f} s.",
                 retryable=True,
-            )
-        told: _Told = reader.facts["status"]
-        return status_of(self.name, told.value())
+            ) from exc
+        return status_of(self.name, told)
 
     def _asked_status(self) -> Any:
         if self.adapter.status is not None:
@@ -197,23 +196,6 @@ class Device:
         if queue is None:
             queue = called(self.backend, "queue_depth")
         return told, queue
-
-
-class _Told:
-    """What a call gave or raised."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._error: Exception | None = None
-        self._value: Any = None
-        try:
-            self._value = work()
-        except Exception as exc:  # noqa: BLE001  raised again by whoever waits for it
-            self._error = exc
-
-    def value(self) -> Any:
-        if self._error is not None:
-            raise self._error
-        return self._value
 
 
 def name_of(backend: Any) -> str:

@@ -58,7 +58,7 @@ def text(value: Any) -> str | None:
     return " ".join(str(value).split()) or None if isinstance(value, str | int | float) else None
 
 
-def within(work: Callable[[], T], limit_s: float | None, name: str, late: Callable[[T], object]) -> T:
+def within(work: Callable[[], T], limit_s: float | None, name: str, late: Callable[[T], object] = lambda _: None) -> T:
     """What `work` gives or raises, done in a thread of its own, which is left behind when it takes longer.
 
     Args:

@@ -21,8 +21,9 @@ class RegisteredBackends(QiskitAdapter):
     """The plugin that holds them, for the life of the process. A new one takes the place of an old of its name."""
 
     def __init__(self) -> None:
-        super().__init__(lambda credentials: (), name=PROVIDER, title="Registered backends", local=True)
-        self.spec = _asked_always(self.spec)
+        super().__init__(
+            lambda credentials: (), name=PROVIDER, title="Registered backends", local=True, on_request=False
+        )
         self._devices: dict[str, Device] = {}
         self._lock = threading.Lock()
 
@@ -79,9 +80,3 @@ def adopt(backend: Any, name: str | None, how: dict[str, Any]) -> tuple[QiskitAd
         if _plugin is None:
             _plugin = RegisteredBackends()
     return _plugin, _plugin.add(backend, name, how)
-
-
-def _asked_always(spec: Any) -> Any:
-    import attrs
-
-    return attrs.evolve(spec, on_request=False)
