@@ -53,6 +53,14 @@ def backend_not_found(name: str) -> ServiceError:
     return ServiceError(404, 1007, f"Backend {name} not found.", "Verify the name, and that the instance offers it.")
 
 
+def backend_not_available(name: str) -> ServiceError:
+    return ServiceError(400, 1004, f"Backend {name} is not available.", "Choose another backend.")
+
+
+def session_not_found(session_id: str) -> ServiceError:
+    return ServiceError(404, 1352, f"Session {session_id} not found.", "Verify the id, and the instance it is in.")
+
+
 def job_not_found(job_id: str) -> ServiceError:
     return ServiceError(404, 1291, f"Job {job_id} not found.", "Verify the id, and the instance that the job ran in.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -48,6 +48,7 @@ KINDS: dict[str, dict[str, Check]] = {
     "job_status": {**_JOB, "status": text},
     "job_crashes": _JOB,
     "job_unlisted": {**_JOB, "seconds": number(0)},
+    "session_state": {**_JOB, "state": text},
 }
 REQUEST_KINDS = (
     "latency", "rate_limit", "status", "status_after", "stall_after", "drop_before", "drop_after", "cut_body",
@@ -132,8 +133,15 @@ class Faults:
 
     def of_job(self, backend: str) -> Iterator[Fault]:
         """Those that strike a new job; each is counted."""
+        return self._of_new(JOB_KINDS, backend)
+
+    def of_session(self, backend: str) -> Iterator[Fault]:
+        """Those that strike a new session or batch; each is counted."""
+        return self._of_new(("session_state",), backend)
+
+    def _of_new(self, kinds: Sequence[str], backend: str) -> Iterator[Fault]:
         for fault in self.armed():
-            here = fault.kind in JOB_KINDS and fnmatchcase(backend, fault.settings.get("backend", "*"))
+            here = fault.kind in kinds and fnmatchcase(backend, fault.settings.get("backend", "*"))
             if here and self._strikes(fault):
                 yield fault
 

@@ -7,10 +7,13 @@ import secrets
 import string
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qprovider_ibm.emulator._errors import ServiceError, bad_request
 from qprovider_ibm.emulator._times import now, stamp
+
+if TYPE_CHECKING:
+    from qprovider_ibm.emulator._sessions import Session
 
 QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "Queued", "Running", "Completed", "Failed", "Cancelled"
 FINAL = (COMPLETED, FAILED, CANCELLED)
@@ -30,7 +33,8 @@ class Job:
     """One job.
 
     Attributes:
-        params: Their JSON text; None once a private job's may not be told any more.
+        params: Their JSON text.
+        session: What it was sent in; None outside of sessions and batches.
         estimate_s: What it will be charged for.
         shown_status: A word that is told instead of the state, when a fault asks for it.
         listed_from: From when on lists have it, when a fault asks for it.
@@ -63,7 +67,7 @@ class Job:
         self.mock = mock
         self.cost: int = more.get("cost") or MAX_COST_S
         self.tags: list[str] = list(more.get("tags") or ())
-        self.session_id: str | None = more.get("session_id")
+        self.session: Session | None = more.get("session")
         self.private: bool = bool(more.get("private"))
         self.log_level: str = more.get("log_level") or "WARNING"
         self.calibration_id: str | None = more.get("calibration_id")
@@ -144,8 +148,8 @@ class Job:
         }
         if self.finished is not None:
             document["ended"] = stamp(self.finished)
-        if self.session_id is not None:
-            document["session_id"] = self.session_id
+        if self.session is not None:
+            document["session_id"] = self.session.id
         if self.private:
             document["private"] = True
         if self.calibration_id is not None:

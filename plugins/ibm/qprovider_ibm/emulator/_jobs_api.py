@@ -11,7 +11,7 @@ from aiohttp import web
 
 from qprovider_ibm.emulator import _schema, _times
 from qprovider_ibm.emulator._devices import Device
-from qprovider_ibm.emulator._errors import ServiceError, bad_request
+from qprovider_ibm.emulator._errors import ServiceError, backend_not_available, bad_request
 from qprovider_ibm.emulator._jobs import CANCELLED, FAILED, MAX_COST_S, Job, check_tags, has_tags
 from qprovider_ibm.emulator._params import check_params
 from qprovider_ibm.emulator._schema import Invalid, boolean, integer, one_of, optional, text
@@ -99,8 +99,7 @@ class JobsApi:
             raise bad_request(f"The params are not valid: {exc}.") from None
         except RecursionError:
             raise bad_request("The params are not valid: they are nested too deeply.") from None
-        limit = service.limit_s(instance)
-        if limit is not None and service.consumed_s(instance) >= limit:
+        if service.limit_reached(instance):
             raise ServiceError(409, 1216, "The usage limit of the instance is reached.", "Wait, or raise the limit.")
         service.limit_jobs(key)
         job = Job(
@@ -112,7 +111,8 @@ class JobsApi:
             caller=request.headers.get("X-Qx-Client-Application", ""),
             params=json.dumps(params).encode(),
             mock=mock,
-            **{name: body.get(name) for name in ("tags", "session_id", "private", "log_level", "calibration_id")},
+            **{name: body.get(name) for name in ("tags", "private", "log_level", "calibration_id")},
+            session=session,
             cost=min(body.get("cost") or MAX_COST_S, MAX_COST_S),
         )
         job.estimate_s = _JOB_S + _SET_S * work.circuits + _SHOT_S * work.shots
@@ -122,9 +122,10 @@ class JobsApi:
             session.add(job)
         service.scheduler.submit(job, device)
         answer = {"id": job.id, "backend": job.backend}
-        for name in ("session_id", "calibration_id"):
-            if getattr(job, name):
-                answer[name] = getattr(job, name)
+        if session is not None:
+            answer["session_id"] = session.id
+        if job.calibration_id:
+            answer["calibration_id"] = job.calibration_id
         return json_answer(request, answer | ({"private": True} if job.private else {}))
 
     def _checked(self, instance: Instance, body: dict[str, Any]) -> tuple[Device, bool, Session | None]:
@@ -149,14 +150,12 @@ class JobsApi:
             check_tags(body["tags"])
         device, mock = self._service.device(instance, body["backend"])
         if device.status == "offline":
-            raise ServiceError(400, 1004, f"Backend {device.name} is not available.", "Choose another backend.")
+            raise backend_not_available(device.name)
         session_id = body.get("session_id")
         if session_id is None:
             return device, mock, None
-        session = self._service.sessions.get(session_id)
-        if session is None or session.crn != instance.crn:
-            raise ServiceError(404, 1352, f"Session {session_id} not found.", "Open a session first.")
-        if session.state == "closed" or not session.accepting_jobs:
+        session = self._service.session(instance, session_id)
+        if not session.accepting_jobs:
             raise ServiceError(400, 1352, "The session is closed and accepts no jobs.", "Open another session.")
         if session.backend not in (None, body["backend"]):
             raise bad_request(f"The session is for the backend {session.backend}, and not for {body['backend']}.")
@@ -209,7 +208,8 @@ class JobsApi:
             return False
         if "pending" in query and is_true(query, "pending") == job.final:
             return False
-        for name, value in (("program", job.program), ("backend", job.backend), ("session_id", job.session_id)):
+        session_id = None if job.session is None else job.session.id
+        for name, value in (("program", job.program), ("backend", job.backend), ("session_id", session_id)):
             if name in query and query[name] != value:
                 return False
         if "created_after" in query and job.created < _times.parse(query["created_after"], "created_after"):

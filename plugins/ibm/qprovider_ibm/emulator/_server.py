@@ -23,8 +23,10 @@ from qprovider_ibm.emulator._errors import CloudError, ServiceError, error_body
 from qprovider_ibm.emulator._faults import Fault
 from qprovider_ibm.emulator._jobs_api import JobsApi
 from qprovider_ibm.emulator._service import Service, rate_limited
+from qprovider_ibm.emulator._sessions_api import SessionsApi
 from qprovider_ibm.emulator._settings import Settings
 from qprovider_ibm.emulator._web import Handler, json_bytes
+from qprovider_ibm.emulator._workloads_api import WorkloadsApi
 
 HOST = "127.0.0.1"
 CONTROL = "/_emulator/"
@@ -81,7 +83,7 @@ def _announce(service: Service, port: int) -> None:
 
 def make_app(service: Service) -> web.Application:
     app = web.Application(client_max_size=_MAX_BODY, middlewares=[_around(service)])
-    for api in (CloudApi, BackendsApi, JobsApi, AccountApi, ControlApi):
+    for api in (CloudApi, BackendsApi, JobsApi, SessionsApi, WorkloadsApi, AccountApi, ControlApi):
         app.add_routes(api(service).routes())
     return app
 
@@ -123,6 +125,7 @@ class _Around:
             await asyncio.sleep(delay)
         if "drop_before" in struck:
             return _hang_up(request)
+        self._service.end_what_is_over()
         answer = _refusal(struck) or await _answer(request, handler)
         entry["status"] = answer.status
         if "stall_after" in struck:

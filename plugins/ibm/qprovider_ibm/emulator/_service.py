@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qprovider_ibm.emulator._devices import Device, make_devices, mock_name
@@ -14,12 +15,13 @@ from qprovider_ibm.emulator._errors import (
     invalid_credentials,
     job_not_found,
     not_authorized,
+    session_not_found,
 )
 from qprovider_ibm.emulator._faults import Faults
 from qprovider_ibm.emulator._jobs import Job
 from qprovider_ibm.emulator._pool import Pool
 from qprovider_ibm.emulator._scheduler import Scheduler
-from qprovider_ibm.emulator._sessions import Session
+from qprovider_ibm.emulator._sessions import DEDICATED, Session
 from qprovider_ibm.emulator._settings import OPEN_PLAN_SECONDS, Instance, Settings
 from qprovider_ibm.emulator._tokens import Tokens
 
@@ -43,8 +45,11 @@ class Service:
         self.jobs: dict[str, Job] = {}  # oldest first
         self.sessions: dict[str, Session] = {}
         self.pool = Pool(settings.workers)
-        self.scheduler = Scheduler(self.pool, queue_time_s=settings.queue_time_s, seed=settings.seed)
+        self.scheduler = Scheduler(
+            self.pool, queue_time_s=settings.queue_time_s, seed=settings.seed, settle=self.end_what_is_over
+        )
         self._submitted: dict[str, deque[float]] = {}
+        self._lasting: dict[str, Session] = {}  # those whose time may end
 
     # -- who asks ----------------------------------------------------------------------------------------------
 
@@ -122,11 +127,55 @@ class Service:
             raise job_not_found(job_id)
         return job
 
+    # -- sessions ----------------------------------------------------------------------------------------------
+
+    def open_session(self, session: Session) -> None:
+        self.sessions[session.id] = self._lasting[session.id] = session
+
+    def session(self, instance: Instance, session_id: str) -> Session:
+        """A session or batch of the instance.
+
+        Raises:
+            ServiceError: There is none.
+        """
+        session = self.sessions.get(session_id)
+        if session is None or session.crn != instance.crn:
+            raise session_not_found(session_id)
+        return session
+
+    def end_session(self, session: Session, reason: str, at: datetime) -> None:
+        """Take no more jobs, and cancel those that are queued."""
+        for job in session.end(reason, at):
+            self.scheduler.cancel(job)
+
+    def end_what_is_over(self) -> None:
+        """End the sessions whose time is over: done before anybody sees one, and before a job is begun."""
+        for session in list(self._lasting.values()):
+            if session.is_over():
+                self.end_session(session, "The maximum time to live is over.", session.last_moment())
+            if session.ending or session.closed is not None:
+                del self._lasting[session.id]
+
     # -- usage -------------------------------------------------------------------------------------------------
 
     def consumed_s(self, instance: Instance) -> float:
-        used = (job.usage()["qpu_charge_time_seconds"] for job in self.jobs.values() if job.crn == instance.crn)
-        return round(float(sum(used)), 3)
+        """What jobs were charged for, and the time for which sessions held a backend beyond that."""
+        used = sum(job.usage()["qpu_charge_time_seconds"] for job in self.jobs.values() if job.crn == instance.crn)
+        held = sum(
+            max(0.0, session.usage_s() - session.charged_s())
+            for session in self.sessions.values()
+            if session.crn == instance.crn and session.mode == DEDICATED
+        )
+        return round(float(used + held), 3)
+
+    def limit_reached(self, instance: Instance) -> bool:
+        limit = self.limit_s(instance)
+        return limit is not None and self.consumed_s(instance) >= limit
+
+    def allocation_s(self, instance: Instance) -> float | None:
+        """What the plan gives; the limit where there is one and nothing else was asked for."""
+        asked = self.settings.usage_allocation_s
+        return self.limit_s(instance) if asked is None else asked
 
     def limit_s(self, instance: Instance) -> float | None:
         if self.settings.usage_limit_s is not None:

@@ -21,6 +21,7 @@ PLANS = {
     "archived": ("Archived", "unknown"),  # the catalog answers 403
 }
 OPEN_PLAN_SECONDS = 600
+INTERACTIVE_TTL_S = 60.0
 _YEAR_S = 31_536_000
 
 
@@ -88,6 +89,8 @@ class Settings:
     archived_plan: bool = False
     page_size: int = 100
     usage_limit_s: float | None = None
+    usage_allocation_s: float | None = None
+    interactive_ttl_s: float = INTERACTIVE_TTL_S
     seed: int | None = None
     parent: int | None = None
 
@@ -136,6 +139,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--archived-plan", action="store_true", help="add an instance whose plan the catalog answers with 403")
     add("--page-size", type=int, default=100, metavar="N", help="most items in one answer of the search")
     add("--usage-limit", type=float, metavar="S", dest="usage_limit_s", help="seconds each instance may use")
+    add(
+        "--usage-allocation",
+        type=float,
+        metavar="S",
+        dest="usage_allocation_s",
+        help="seconds each plan gives",
+    )
+    add(
+        *("--interactive-ttl",),
+        type=float,
+        default=INTERACTIVE_TTL_S,
+        metavar="S",
+        dest="interactive_ttl_s",
+        help="seconds that a session without jobs stays active (default 60)",
+    )
     add("--seed", type=int, metavar="N", help="of the simulations; without it they differ from run to run")
     add("--parent", type=int, metavar="PID", help="end when this process, which must be the parent, is gone")
     return parser
@@ -165,6 +183,8 @@ def settings_from_arguments(arguments: Sequence[str]) -> Settings:
         ("--token-lifetime", settings.token_lifetime_s, 0, _YEAR_S),
         ("--page-size", settings.page_size, 1, sys.maxsize),
         ("--usage-limit", settings.usage_limit_s, 0, sys.maxsize),
+        ("--usage-allocation", settings.usage_allocation_s, 0, sys.maxsize),
+        ("--interactive-ttl", settings.interactive_ttl_s, 0, _YEAR_S),
         ("--seed", settings.seed, 0, 2**31 - 1),
     ):
         if value is not None and not low <= value <= high:
@@ -186,6 +206,8 @@ def arguments_of(settings: Settings) -> list[str]:
         ("--token-lifetime", settings.token_lifetime_s),
         ("--page-size", settings.page_size),
         ("--usage-limit", settings.usage_limit_s),
+        ("--usage-allocation", settings.usage_allocation_s),
+        ("--interactive-ttl", settings.interactive_ttl_s),
         ("--seed", settings.seed),
         ("--parent", settings.parent),
     ):

@@ -81,6 +81,17 @@ class Api:
             time.sleep(0.005)
         return job
 
+    def ended(self, job_id: str) -> str:
+        return self.wait(job_id)["id"]
+
+    def wait_session(self, path: str, state: str) -> Any:
+        """The session's document once it is in a state."""
+        end = time.monotonic() + 40
+        while (session := self.json(path))["state"] != state:
+            assert time.monotonic() < end, session
+            time.sleep(0.02)
+        return session
+
     def result(self, job_id: str) -> Any:
         job = self.wait(job_id)
         assert job["state"]["status"] == "Completed", job
@@ -151,6 +162,20 @@ def field(result: Any, name: str, pub: int = 0) -> Any:
     return result["pub_results"][pub]["data"]["fields"][name]
 
 
+def endless():
+    """A circuit that keeps a simulator busy for minutes."""
+    circuit = QuantumCircuit(19, 19)
+    for layer in range(60):
+        for qubit in range(19):
+            circuit.rx(0.1 + layer, qubit)
+        for qubit in range(18):
+            circuit.cx(qubit, qubit + 1)
+        circuit.measure(0, 0)
+        circuit.reset(1)
+    circuit.measure(range(19), range(19))
+    return circuit
+
+
 class Tools:
     """Functions that test modules share."""
 
@@ -161,6 +186,7 @@ class Tools:
     fit = staticmethod(fit)
     bits_of = staticmethod(bits_of)
     field = staticmethod(field)
+    endless = staticmethod(endless)
 
 
 @pytest.fixture(scope="session")

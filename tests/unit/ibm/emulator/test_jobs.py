@@ -13,20 +13,6 @@ SIMULATOR = "ibmq_qasm_simulator"
 LONG_TAG = "x" * 87
 
 
-def endless():
-    """A circuit that keeps a simulator busy for minutes."""
-    circuit = QuantumCircuit(19, 19)
-    for layer in range(60):
-        for qubit in range(19):
-            circuit.rx(0.1 + layer, qubit)
-        for qubit in range(18):
-            circuit.cx(qubit, qubit + 1)
-        circuit.measure(0, 0)
-        circuit.reset(1)
-    circuit.measure(range(19), range(19))
-    return circuit
-
-
 @pytest.fixture
 def params(tools, bell):
     return tools.sampler_params(bell)
@@ -138,7 +124,7 @@ def test_a_queued_job_is_cancelled(api, tools, params):
 
 def test_cancelling_a_running_job_ends_its_worker(start, api_of, tools, params):
     api = api_of(start())
-    job = api.submit(tools.sampler_params(endless(), shots=5000), SIMULATOR)
+    job = api.submit(tools.sampler_params(tools.endless(), shots=5000), SIMULATOR)
     api.wait(job, lambda job: job["state"]["status"] == "Running")
     (worker,) = api.emulator.state()["workers"]
     assert api.send("POST", f"/jobs/{job}/cancel").status_code == 204
@@ -148,7 +134,7 @@ def test_cancelling_a_running_job_ends_its_worker(start, api_of, tools, params):
 
 
 def test_a_job_over_its_maximum_time_is_cancelled_as_too_long(api, tools):
-    state = api.wait(api.submit(tools.sampler_params(endless(), shots=5000), SIMULATOR, cost=1))
+    state = api.wait(api.submit(tools.sampler_params(tools.endless(), shots=5000), SIMULATOR, cost=1))
     assert state["state"]["status"] == "Cancelled"
     assert state["state"]["reason_code"] == 1305
     assert state["status"] == "Cancelled - Ran too long"

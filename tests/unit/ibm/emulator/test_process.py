@@ -49,7 +49,7 @@ def test_help_names_every_option():
     for option in (
         *("--port", "--backends", "--latency", "--rate-limit", "--workers", "--queue-time", "--token-lifetime"),
         *("--api-key", "--instance", "--duplicate-name", "--archived-plan", "--page-size", "--usage-limit"),
-        *("--seed", "--parent"),
+        *("--usage-allocation", "--interactive-ttl", "--seed", "--parent"),
     ):
         assert option in text
 
@@ -60,7 +60,7 @@ def test_help_names_every_option():
         *(["--instance", "x"], ["--instance", "x:none"], ["--backends", "0"], ["--workers", "0"], ["--nothing"]),
         *(["--port", "-1"], ["--port", "65536"], ["--port", "80x"], ["--latency", "-1"], ["--latency", "nan"]),
         *(["--rate-limit", "0"], ["--queue-time", "inf"], ["--token-lifetime", "nan"], ["--page-size", "0"]),
-        *(["--usage-limit", "-1"], ["--seed", "-1"], ["--api-key", ""]),
+        *(["--usage-limit", "-1"], ["--seed", "-1"], ["--api-key", ""], ["--interactive-ttl", "-1"]),
     ],
 )
 def test_a_wrong_command_line_is_explained(arguments):
