@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from qprovider_core._account import Account as Account
     from qprovider_core._backend import Backend as Backend
+    from qprovider_core._facts import use_cache as use_cache
     from qprovider_core._job import Job as Job
     from qprovider_core._job_book import find_job as find_job
     from qprovider_core._job_book import list_jobs as list_jobs
@@ -64,6 +65,7 @@ _HOMES = {
     "_job": ("Job",),
     "_job_book": ("find_job", "list_jobs"),
     "_jobs": ("job", "jobs"),
+    "_facts": ("use_cache",),
     "_lists": ("BackendList", "JobList", "QueryError"),
     "_monitor": ("job_monitor",),
     "_plugins": ("PluginInfo", "plugins", "register_plugin", "unregister_plugin"),

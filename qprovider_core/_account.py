@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from qprovider_core import config
-from qprovider_core._concurrency import Lanes, in_background
-from qprovider_core._kept import forget_job
+from qprovider_core._concurrency import in_background
+from qprovider_core._facts import MOVING, Facts
 from qprovider_core._key_tag import TELLING
 from qprovider_core._native import load_qiskit
 from qprovider_core._provider import Provider
 from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
 from qprovider_core.credentials import ResolvedAccount
 from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, TransportError
-from qprovider_core.records import (
-    AccountInfo,
-    BackendConfiguration,
-    BackendInfo,
-    BackendProperties,
-    BackendRef,
-    BackendStatus,
-    Deadline,
-)
+from qprovider_core.records import AccountInfo, BackendInfo, Deadline
 
 if TYPE_CHECKING:
     from qprovider_core._backend import Backend
     from qprovider_core._job import Job
     from qprovider_core._lists import BackendList, JobList
 
-_CALLS_AT_A_TIME = 32  # of one query, for a facet of several backends
 _MOST_OUTSTANDING = 64  # of all threads together: what a vendor that hangs can keep of this process
 # What a hook is passed where the caller has nothing to say: implementations get no defaults from pluggy.
 _NOT_GIVEN: Mapping[str, Mapping[str, Any]] = {
@@ -48,6 +38,7 @@ class Account:
         provider: The vendor's name.
         name: The account's name.
         source: Where its credentials came from, such as ``saved account 'work'``.
+        facts: What it tells of its backends, remembered or asked for.
         facade: What the vendor's own handles show as their provider, where a vendor has such a class.
     """
 
@@ -59,10 +50,9 @@ class Account:
         self.facade: Any = None
         self._lock = threading.Lock()
         self._opening: Future[Any] | None = None
-        self._listing: Future[tuple[BackendInfo, ...]] | None = None
-        self._lanes = Lanes(_CALLS_AT_A_TIME)
         self._outstanding = threading.Semaphore(_MOST_OUTSTANDING)
         self._closed = False
+        self.facts = Facts(self, resolved)
 
     @property
     def provider(self) -> str:
@@ -121,8 +111,14 @@ class Account:
             exc.arrived = False  # of what is asked here nothing was sent yet
             raise
         arguments = {**_NOT_GIVEN.get(hook, {}), **arguments}
-        answer = self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
+        try:
+            answer = self._vendor.call(hook, connection=connection, account=self.ref, deadline=deadline, **arguments)
+        finally:
+            if hook in MOVING:  # a job whose answer was lost may be there
+                self.facts.queue_moved()
         if hook == "qprovider_delete_job" and answer:
+            from qprovider_core._kept import forget_job  # late: listing needs no ledger
+
             forget_job(self.provider, arguments["job"])
         return answer if hook not in TELLING or answer is None else TELLING[hook](answer)
 
@@ -141,6 +137,17 @@ class Account:
         Raises:
             DeadlineError: No answer in time.
         """
+        return self.waited(lambda deadline: self.call(hook, deadline=deadline, **arguments), hook, timeout, late=late)
+
+    def waited(
+        self,
+        work: Callable[[Deadline], Any],
+        hook: str,
+        timeout: float | None = None,
+        *,
+        late: Callable[[Future[Any]], None] | None = None,
+    ) -> Any:
+        """Do `work`, which calls a hook, in a thread of its own and wait for it; see `ask`."""
         self._vendor.require(hook)
         limit = config.timeout_s(timeout)
         deadline = Deadline.after(limit)
@@ -152,15 +159,15 @@ class Account:
                 hint="The vendor or its plugin hangs. Close the account and open it again.",
             )
 
-        def work() -> Any:
+        def released() -> Any:
             try:
-                return self.call(hook, deadline=deadline, **arguments)
+                return work(deadline)
             finally:
                 self._outstanding.release()
 
         future: Future[Any] = Future()
         try:
-            in_background(work, f"{self.label}-{hook}", future)
+            in_background(released, f"{self.label}-{hook}", future)
             return self._await(future, deadline, limit, hook)
         except BaseException:
             # It still runs; or it has been answered in the moment in which we gave it up.
@@ -248,71 +255,6 @@ class Account:
                 deadline=Deadline.after(config.timeout_s()),
             )
 
-    # -- backends -----------------------------------------------------------------------------------------
-
-    def fetch_list(self, deadline: Deadline) -> tuple[BackendInfo, ...]:
-        """The vendor's own list, unchecked. One such call at a time: who comes second waits for the first's."""
-        with self._lock:
-            listing = self._listing
-            mine = listing is None
-            if listing is None:
-                listing = self._listing = Future()
-        if not mine:
-            try:
-                return listing.result(timeout=deadline.timeout)
-            except TimeoutError:
-                if listing.done():
-                    raise
-                raise DeadlineError("an earlier request for its list has not been answered") from None
-        try:
-            answer = self.call("qprovider_list_backends", deadline=deadline)
-            if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | dict):
-                raise PluginError(
-                    f"The plugin {self._vendor.plugin_name!r} listed its backends with a "
-                    f"{type(answer).__name__}; a list was expected.",
-                    plugin=self._vendor.plugin_name,
-                    hook="qprovider_list_backends",
-                )
-            listing.set_result(tuple(answer))
-        except BaseException as exc:  # noqa: BLE001  handed on to whoever waits for the listing
-            listing.set_exception(exc)
-        finally:
-            with self._lock:
-                self._listing = None
-        return listing.result()
-
-    def fetch_each(self, hook: str, refs: Sequence[BackendRef], deadline: Deadline) -> dict[int, Future[Any]]:
-        """Ask for one facet of several backends, side by side; see `Lanes.map`."""
-        return self._lanes.map(
-            lambda ref: self.call(hook, deadline=deadline, backend=ref),
-            refs,
-            deadline,
-            f"{self.label}-{hook}",
-        )
-
-    def fetch_status(self, backend: BackendRef, timeout: float | None = None) -> BackendStatus:
-        """A backend's status now."""
-        status: BackendStatus = self._required("qprovider_backend_status", backend=backend, timeout=timeout)
-        return status
-
-    def fetch_configuration(self, backend: BackendRef, timeout: float | None = None) -> BackendConfiguration:
-        """What a backend can run."""
-        configuration: BackendConfiguration = self._required(
-            "qprovider_backend_configuration", backend=backend, timeout=timeout
-        )
-        return configuration
-
-    def fetch_properties(
-        self, backend: BackendRef, at: datetime | None = None, timeout: float | None = None
-    ) -> BackendProperties | None:
-        """A backend's calibration, now or the newest before `at`; None where there is none."""
-        if not self.supports("qprovider_backend_properties"):
-            return None
-        answer: BackendProperties | None = self.ask(
-            "qprovider_backend_properties", backend=backend, at=at, timeout=timeout
-        )
-        return answer
-
     def _required(self, hook: str, **arguments: Any) -> Any:
         answer = self.ask(hook, **arguments)
         if answer is None:
@@ -336,7 +278,9 @@ class Account:
         """The same as records; see `qprovider_core.list_backends`."""
         return query_records([self], name=name, **criteria)
 
-    def get_backend(self, name: str, instance: str | None = None, *, timeout: float | None = None) -> Backend:
+    def get_backend(
+        self, name: str, instance: str | None = None, *, timeout: float | None = None, refresh: bool = False
+    ) -> Backend:
         """The backend of that name.
 
         Raises:
@@ -346,7 +290,7 @@ class Account:
             raise InvalidInputError(f"A backend's name is a text, not {name!r}.")
         for own in (f"{self.name}/{self.provider}:", f"{self.provider}:"):
             name = name.removeprefix(own)
-        return open_backend([self], name, instance=instance, timeout=timeout)
+        return open_backend([self], name, instance=instance, timeout=timeout, refresh=refresh)
 
     def least_busy(self, backends: Iterable[Any] | None = None, **criteria: Any) -> Any:
         """The least busy of `backends`, or of this account's that satisfy the criteria."""

@@ -130,8 +130,8 @@ class Backend(BackendV2):
     def status(self) -> BackendStatus:
         """Whether it takes jobs, and how many wait: asked for now."""
         if self._account.supports("qprovider_backend_status"):
-            return self._account.fetch_status(self.info.ref)
-        listed = self._account.list_backends()
+            return self._account.facts.status(self.info.ref)
+        listed = self._account.list_backends(refresh=True)
         for info in listed:
             if (info.name, info.instance) == (self.info.name, self.info.instance):
                 return BackendStatus(
@@ -147,11 +147,11 @@ class Backend(BackendV2):
             )
         raise UnknownBackendError(self.name, what=f"{self.full_name} is not listed any more.")
 
-    def configuration(self, *, timeout: float | None = None) -> BackendConfiguration:
-        """What it can run; fetched once."""
+    def configuration(self, *, timeout: float | None = None, refresh: bool = False) -> BackendConfiguration:
+        """What it can run; fetched once, and again with `refresh`."""
         with self._lock:
-            if self._configuration is None:
-                self._configuration = self._account.fetch_configuration(self.info.ref, timeout)
+            if self._configuration is None or refresh:
+                self._configuration = self._account.facts.configuration(self.info.ref, timeout, refresh=refresh)
             return self._configuration
 
     def properties(self, at: datetime | None = None, *, refresh: bool = False) -> BackendProperties | None:
@@ -169,10 +169,10 @@ class Backend(BackendV2):
                     f"{at.isoformat()} has no offset, so it names no moment.",
                     hint="Give an aware time, such as datetime(2026, 1, 1, tzinfo=UTC).",
                 )
-            return self._account.fetch_properties(self.info.ref, at.astimezone(UTC))
+            return self._account.facts.properties(self.info.ref, at.astimezone(UTC))
         with self._lock:
             if refresh or not self._properties_known:
-                self._properties = self._account.fetch_properties(self.info.ref)
+                self._properties = self._account.facts.properties(self.info.ref, refresh=refresh)
                 self._properties_known = True
             return self._properties
 
@@ -219,6 +219,7 @@ class Backend(BackendV2):
             self._configuration = self._properties = self._target = None
             self._properties_known = False
             self._coupling_map = None
+            self._account.facts.forget(self.info.ref)
 
     # -- running ------------------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ def keep_calibration(
         properties = at_hand
         if properties is None and info.backend is not None:
             ref = BackendRef(name=info.backend, instance=info.instance)
-            properties = account.fetch_properties(ref, info.started_at or info.created_at)
+            properties = account.facts.properties(ref, info.started_at or info.created_at)
         if properties is not None:
             _put(ledger, key, account, info, properties)
 

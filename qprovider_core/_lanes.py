@@ -1,28 +1,21 @@
-"""One query over many accounts: each has a lane of its own, and none waits for another.
-
-An answer is never all or nothing: what came in time is in it, the rest is among its errors.
-"""
+"""One account's part of a query: its list, checked and sifted, with facets fetched where criteria need them."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from concurrent.futures import Future
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from qprovider_core import config
-from qprovider_core._concurrency import in_background
+from qprovider_core._cache import Listing, Told
 from qprovider_core._lists import QueryError
 from qprovider_core.attributes import FACET_HOOKS
-from qprovider_core.errors import DeadlineError, QProviderError, failure_text
-from qprovider_core.query import BackendQuery, Rejections, sift, sift_views
+from qprovider_core.errors import QProviderError, failure_text
+from qprovider_core.query import BackendQuery, Cost, Rejections, sift, sift_views
 from qprovider_core.records import BackendInfo, Deadline, ListProblem
 from qprovider_core.secret import get_logger
 from qprovider_core.selection import RUNS
@@ -33,13 +26,11 @@ if TYPE_CHECKING:
 
 _log = get_logger("qprovider.query")
 
-# A lane that is fetching facets ends itself at its deadline; this is how long its answer may take to arrive.
-_GRACE_S = 0.05
 _RENAMED = frozenset({"provider", "account", "full_name"})
 
 
 @attrs.define
-class _Lane:
+class Lane:
     """What one account answered to a query."""
 
     account: Account
@@ -47,31 +38,51 @@ class _Lane:
     rejected: Rejections = attrs.field(factory=Rejections)
     errors: list[QueryError] = attrs.field(factory=list)
     requests: Counter[str] = attrs.field(factory=Counter)
+    remembered: Counter[str] = attrs.field(factory=Counter)
+    costs: Counter[Cost] = attrs.field(factory=Counter)
+    told: Told[Listing] | None = None
 
 
-def _run_lane(account: Account, query: BackendQuery, deadline: Deadline, running: bool, prefix: str) -> _Lane:
-    """List, leave out what is garbage, sift, and stamp what is left."""
+def run_lane(
+    account: Account,
+    query: BackendQuery,
+    deadline: Deadline,
+    running: bool,
+    prefix: str,
+    refresh: bool,
+    stale: Told[Listing] | None = None,
+) -> Lane:
+    """List, leave out what is garbage, sift, and stamp what is left.
+
+    Args:
+        stale: A list that was told earlier: then nobody is asked, and what is remembered will do.
+    """
     started = time.monotonic()
-    lane = _Lane(account)
-    lane.requests["info"] += 1
-    sound = _sound(lane, account.fetch_list(deadline), prefix)
+    lane = Lane(account)
+    lane.told, asked = account.facts.listing(deadline, refresh=refresh) if stale is None else (stale, False)
+    (lane.requests if asked else lane.remembered)["info"] += 1
+    sound = _sound(lane, lane.told.value, prefix)
     touched = {attribute.name for criterion in query.criteria for attribute in criterion.attributes()}
     if touched & _RENAMED:  # rare: else only the survivors are worth stamping
         sound = [_stamp(info, account, prefix) for info in sound]
     available = {facet for facet, hook in FACET_HOOKS.items() if account.supports(hook)}
-    fetch = partial(_fetch, lane, deadline=deadline, started=started)
-    lane.views, rejected = sift(query, sound, fetch, available, prefix)
+    fetch = (
+        partial(_recall, lane)
+        if stale is not None
+        else partial(_fetch, lane, deadline=deadline, started=started, refresh=refresh)
+    )
+    lane.views, rejected = sift(query, sound, fetch, available, prefix, lane.costs)
     lane.rejected.extend(rejected)
     for view in lane.views:
         view.info = _stamp(view.info, account, prefix)
     _tell_apart(lane.views, sound)
     if running:
-        lane.views, busy = sift_views([RUNS], lane.views, fetch, prefix)
+        lane.views, busy = sift_views([RUNS], lane.views, fetch, prefix, lane.costs)
         lane.rejected.extend(busy)
     return lane
 
 
-def _sound(lane: _Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]:
+def _sound(lane: Lane, listed: Sequence[Any], prefix: str) -> list[BackendInfo]:
     """The records that can be used; the others are rejected one by one, and the vendor's row says so."""
     sound: list[BackendInfo] = []
     seen: set[str | tuple[str, str]] = set()
@@ -151,25 +162,29 @@ def _tell_apart(views: list[View], listed: Sequence[BackendInfo]) -> None:
             view.info = attrs.evolve(view.info, full_name=f"{view.info.full_name}@{view.info.place}")
 
 
-def _fetch(lane: _Lane, facet: str, views: Sequence[View], *, deadline: Deadline, started: float) -> None:
-    """Put a facet into each view; one that fails or is late costs that backend only."""
+def _fetch(
+    lane: Lane, facet: str, views: Sequence[View], *, deadline: Deadline, started: float, refresh: bool
+) -> list[View]:
+    """Put a facet into each view; one that fails or is late costs that backend only. Those that were asked for."""
     account = lane.account
-    lane.requests[facet] += len(views)
-    answers = account.fetch_each(FACET_HOOKS[facet], [view.info.ref for view in views], deadline)
-    late = 0
+    answers = account.facts.each(facet, [view.info.ref for view in views], deadline, refresh=refresh)
+    late, asked = 0, []
     for position, view in enumerate(views):
-        future = answers.get(position)
-        exc: BaseException | None = future.exception() if future is not None else None
-        if future is None:
+        got = answers.get(position)
+        if got is None or got.asked:
+            asked.append(view)
+        if got is None:
             late += 1
             view.failures = {**view.failures, facet: f"its {facet} did not come in time"}
-        elif exc is not None:
-            failure = f"its {facet} could not be had: {failure_text(exc)}"
+        elif got.error is not None:
+            failure = f"its {facet} could not be had: {failure_text(got.error)}"
             view.failures = {**view.failures, facet: failure}
             # It does not satisfy the query for a reason that is not its own: whoever never looks at `rejected` is
             # told, too.
             _log.warning("%s: %s", view.info.name, failure)
-        setattr(view, facet, None if future is None or exc is not None else future.result())
+        setattr(view, facet, None if got is None or got.told is None else got.told.value)
+    lane.requests[facet] += len(asked)
+    lane.remembered[facet] += len(views) - len(asked)
     if late:
         waited = time.monotonic() - started
         reason = f"the {facet} of {late} of its backends did not come within {waited:.2g} s"
@@ -183,86 +198,19 @@ def _fetch(lane: _Lane, facet: str, views: Sequence[View], *, deadline: Deadline
                 error="DeadlineError",
             )
         )
+    return asked
 
 
-# --------------------------------------------------------------------------------------------- all of them
-
-
-@attrs.frozen
-class Answer:
-    """What all accounts answered.
-
-    Attributes:
-        lanes: Each account that answered, with its backends that satisfy the query.
-        requests: How often each facet was asked for.
-        as_of: When they were asked, aware UTC.
-        failures: What the others raised, or that they are late; each is a row of `errors`, too.
-    """
-
-    lanes: tuple[tuple[Account, list[View]], ...]
-    errors: tuple[QueryError, ...]
-    rejected: Rejections
-    requests: Counter[str]
-    as_of: datetime
-    failures: tuple[BaseException, ...] = ()
-
-    def found(self) -> Iterator[tuple[Account, View]]:
-        """The backends that satisfy the query, each with its account."""
-        return ((account, view) for account, views in self.lanes for view in views)
-
-
-def ask(
-    accounts: Sequence[Account],
-    query: BackendQuery,
-    *,
-    timeout: float | None,
-    vendor_timeout: float | None = None,
-    running: bool = False,
-    several: AbstractSet[str] | None = None,
-) -> Answer:
-    """Ask all accounts side by side; each has `vendor_timeout` seconds, all together `timeout`.
-
-    Args:
-        several: Providers that have several accounts, asked or not: there the account goes before the names.
-    """
-    total_s = config.timeout_s(timeout)
-    each_s = total_s if vendor_timeout is None else min(total_s, config.timeout_s(vendor_timeout))
-    as_of, started = datetime.now(UTC), time.monotonic()
-    deadline = Deadline.after(each_s)
-    if several is None:
-        several = with_several(accounts)
-    lanes: list[tuple[Account, Future[_Lane]]] = []
-    for account in accounts:
-        prefix = f"{account.name}/" if account.provider in several else ""
-        work = partial(_run_lane, account, query, deadline, running, f"{prefix}{account.provider}:")
-        lanes.append((account, in_background(work, f"{account.label}-query")))
-    answered: list[tuple[Account, list[View]]] = []
-    errors: list[QueryError] = []
-    failures: list[BaseException] = []
-    rejected = Rejections()
-    requests: Counter[str] = Counter()
-    for account, future in lanes:
-        try:
-            exc = future.exception(timeout=max(0.0, deadline.at + _GRACE_S - time.monotonic()))
-        except TimeoutError:
-            late = DeadlineError(
-                f"no answer within {each_s:g} s",
-                timeout_s=each_s,
-                hint="Allow more time with timeout=, or leave it out with provider=.",
-            )
-            errors.append(query_error(account.provider, account.name, late, time.monotonic() - started))
-            failures.append(DeadlineError(f"{account.label}: {late.what}.", timeout_s=each_s, hint=late.hint))
-            continue
-        if exc is not None:
-            errors.append(query_error(account.provider, account.name, exc, time.monotonic() - started))
-            failures.append(exc)
-            continue
-        lane = future.result()
-        answered.append((account, lane.views))
-        errors += lane.errors
-        rejected.extend(lane.rejected)
-        requests += lane.requests
-    return Answer(tuple(answered), tuple(errors), rejected, requests, as_of, tuple(failures))
+def _recall(lane: Lane, facet: str, views: Sequence[View]) -> list[View]:
+    """Put what is remembered of a facet into each view, however old; nobody is asked."""
+    answers = lane.account.facts.remembered(facet, [view.info.ref for view in views])
+    for position, view in enumerate(views):
+        got = answers.get(position)
+        if got is None:
+            view.failures = {**view.failures, facet: f"its {facet} is not remembered, and the vendor does not answer"}
+        setattr(view, facet, None if got is None or got.told is None else got.told.value)
+    lane.remembered[facet] += len(answers)
+    return []
 
 
 def with_several(accounts: Iterable[Account]) -> frozenset[str]:

@@ -8,20 +8,18 @@ from typing import Any
 
 from qprovider_core import config
 from qprovider_core._backend import Backend
+from qprovider_core._cache import LIST_AGE_S
 from qprovider_core._concurrency import Lanes
 from qprovider_core.errors import InvalidInputError, failure_text
 from qprovider_core.records import BackendInfo, Deadline
 from qprovider_core.selection import nothing_runs, rank, unfit
 
-# What a listing said of a queue is believed for so long when one of its handles is chosen.
-_FRESH_S = 60.0
 
-
-def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
+def least_busy_handle(items: Sequence[Any], timeout_s: float, *, refresh: bool = False) -> Any:
     """The least busy of handles, or of any objects with a name and a `status()`.
 
-    What a recent listing told is believed; else the status is asked for, side by side. One that cannot be had
-    excludes that backend only.
+    What a listing told is believed while it holds, unless `refresh`; else the status is asked for, side by side. One
+    that cannot be had excludes that backend only.
     """
     for item in items:
         if not (isinstance(item, Backend | BackendInfo) or callable(getattr(item, "status", None))):
@@ -31,7 +29,7 @@ def least_busy_handle(items: Sequence[Any], timeout_s: float) -> Any:
     for position, item in enumerate(items):
         info = item.info if isinstance(item, Backend) else item if isinstance(item, BackendInfo) else None
         told = info is not None and info.operational is not None and info.pending_jobs is not None
-        if info is not None and (info is item or (told and _is_fresh(item))):
+        if info is not None and (info is item or (told and not refresh and _is_fresh(item))):
             facts[position] = (info.operational, info.pending_jobs, info.status_msg)
         else:
             asked.append(position)
@@ -83,7 +81,9 @@ def _status_flaw(operational: Any, pending_jobs: Any, message: Any) -> str | Non
 
 
 def _is_fresh(handle: Backend) -> bool:
-    return (datetime.now(UTC) - handle.as_of).total_seconds() <= _FRESH_S
+    # A vendor whose lists are not remembered has told this one just now, as far as anybody can say.
+    age_s = (datetime.now(UTC) - handle.as_of).total_seconds()
+    return bool(age_s <= (handle._account.spec.list_age_s or LIST_AGE_S))
 
 
 def _name_of(item: Any) -> str:

@@ -11,7 +11,7 @@ import attrs
 from qprovider_core._exports import Kind, Table, Tabular
 from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
 from qprovider_core._text import printable
-from qprovider_core.query import Rejections
+from qprovider_core.query import BackendQuery, Cost, Rejections
 from qprovider_core.records._base import Record
 from qprovider_core.records.backends import BackendInfo
 from qprovider_core.records.jobs import JobInfo
@@ -89,13 +89,30 @@ class AnswerList(list[T], Tabular, Generic[T]):
         return table + "".join(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())
 
 
+@attrs.frozen(kw_only=True, repr=False)
+class Step(Record):
+    """What one criterion of a query did.
+
+    Attributes:
+        criterion: Its text.
+        requests: Facet to the number of backends for which it made somebody be asked.
+        dropped: Names of the backends that it rejected.
+    """
+
+    criterion: str
+    requests: Mapping[str, int] = attrs.field(factory=dict)
+    dropped: tuple[str, ...] = ()
+
+
 class BackendList(AnswerList[T]):
     """Backends that satisfy a query: handles (`qp.backends`) or records (`qp.list_backends`).
 
     Attributes:
-        errors, notes, as_of: See `AnswerList`.
+        errors, notes, as_of: See `AnswerList`; with remembered answers `as_of` is when the oldest was told.
         rejected: The backends left out, each with its `.name` and `.reason`.
         requests: How often each facet was asked for, by its name: what the query cost.
+        remembered: How often each facet was at hand from earlier, and nobody was asked.
+        ages_s: How old each account's list is, in seconds, by the account's label; 0.0 where it was asked for this.
     """
 
     def __init__(
@@ -107,12 +124,36 @@ class BackendList(AnswerList[T]):
         as_of: datetime | None = None,
         rejected: Rejections | None = None,
         requests: Mapping[str, int] | None = None,
-        query: str = "",
+        remembered: Mapping[str, int] | None = None,
+        costs: Mapping[Cost, int] | None = None,
+        ages_s: Mapping[str, float] | None = None,
+        query: BackendQuery | None = None,
     ) -> None:
         super().__init__(items, errors=errors, notes=notes, as_of=as_of)
         self.rejected = rejected if rejected is not None else Rejections()
-        self.requests = dict(requests or {})
-        self._query = query
+        self.requests = {facet: n for facet, n in (requests or {}).items() if n}
+        self.remembered = {facet: n for facet, n in (remembered or {}).items() if n}
+        self.ages_s = dict(ages_s or {})
+        self._costs = {tuple(cost): n for cost, n in (costs or {}).items()}
+        self._criteria = tuple(one.text for one in query.criteria) if query is not None else ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What each criterion of the query did, in the query's order: what was asked for it, and whom it dropped."""
+        dropped: dict[str, list[str]] = {text: [] for text in self._criteria}
+        for one in self.rejected:
+            if one.criterion is not None:
+                dropped.setdefault(one.criterion, []).append(one.name)
+        for text, _ in self._costs:
+            dropped.setdefault(text, [])
+        return tuple(
+            Step(
+                criterion=text,
+                requests={facet: n for (asker, facet), n in self._costs.items() if asker == text},
+                dropped=tuple(names),
+            )
+            for text, names in dropped.items()
+        )
 
     _head = BACKEND_HEAD
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from qprovider_core import config
-from qprovider_core._lanes import Answer, ask, query_error
+from qprovider_core._answers import Answer, Limits, Watcher, ask
+from qprovider_core._lanes import query_error
 from qprovider_core._lists import BackendList, QueryError
 from qprovider_core._native import load_qiskit
 from qprovider_core.errors import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from qprovider_core._backend import Backend
 
 
+_LIMITS = tuple(field.name for field in attrs.fields(Limits))
 _SHORTEST_S = 0.001  # a wait that may find its answer there already
 
 
@@ -57,9 +59,10 @@ def _check_filters(test: Any) -> None:
         )
 
 
-def _split(criteria: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `ask` out of a user's."""
-    return {key: criteria.pop(key, None) for key in ("timeout", "vendor_timeout")}
+def _limits(criteria: dict[str, Any]) -> Limits:
+    """What a user says of time and of remembered answers, taken out of the keyword arguments."""
+    given = {name: criteria.pop(name, None) for name in _LIMITS}
+    return Limits(**{name: value for name, value in given.items() if value is not None})
 
 
 def query_records(
@@ -69,14 +72,14 @@ def query_records(
     where: str | None = None,
     filters: Callable[[BackendInfo], Any] | None = None,
     party: Party | None = None,
-    refresh: bool = False,
+    watcher: Watcher | None = None,
     **criteria: Any,
 ) -> BackendList[BackendInfo]:
-    """The records of these accounts' backends that satisfy the criteria."""
-    limits = _split(criteria)
+    """The records of these accounts' backends that satisfy the criteria; the fields of `Limits` are arguments, too."""
+    limits = _limits(criteria)
     _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, several=party.several if party else None, **limits)
+    answer = ask(accounts, query, limits, several=party.several if party else None, watcher=watcher)
     return _listed([view.info for _, view in answer.found()], answer, query, filters, party)
 
 
@@ -87,7 +90,6 @@ def query_handles(
     where: str | None = None,
     filters: Callable[[Any], Any] | None = None,
     party: Party | None = None,
-    refresh: bool = False,
     raising: bool = False,
     **criteria: Any,
 ) -> BackendList[Backend]:
@@ -96,10 +98,10 @@ def query_handles(
     Args:
         raising: Whether what went wrong is raised, rather than told in `.errors`, where no account answered.
     """
-    limits = _split(criteria)
+    limits = _limits(criteria)
     _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, several=party.several if party else None, **limits)
+    answer = ask(accounts, query, limits, several=party.several if party else None)
     if raising and answer.failures and not answer.lanes:
         raise answer.failures[0]
     made, broken = _handles(answer)
@@ -117,11 +119,14 @@ def _listed(
     return BackendList(
         found if filters is None else _filtered(found, filters, answer.rejected),
         errors=[*(party.errors if party else ()), *answer.errors],
-        notes=party.notes if party else (),
+        notes=[*(party.notes if party else ()), *answer.notes],
         as_of=answer.as_of,
         rejected=answer.rejected,
         requests=answer.requests,
-        query=str(query),
+        remembered=answer.remembered,
+        costs=answer.costs,
+        ages_s=answer.ages_s,
+        query=query,
     )
 
 
@@ -169,10 +174,10 @@ def _read_ahead(handles: Sequence[Backend]) -> None:
     deadline = Deadline.after(config.timeout_s())
     for own in by_account.values():
         refs = [handle.info.ref for handle in own]
-        answers = own[0]._account.fetch_each("qprovider_backend_configuration", refs, deadline)
-        for place, answer in answers.items():
-            if answer.exception() is None and answer.result() is not None:
-                own[place]._configuration = answer.result()
+        answers = own[0]._account.facts.each("configuration", refs, deadline)
+        for place, got in answers.items():
+            if got.told is not None and got.told.value is not None:
+                own[place]._configuration = got.told.value
 
 
 def _handles(answer: Answer) -> tuple[list[tuple[View, Backend]], list[QueryError]]:
@@ -183,7 +188,7 @@ def _handles(answer: Answer) -> tuple[list[tuple[View, Backend]], list[QueryErro
         if id(account) in broken:
             continue
         try:
-            made.append((view, _handle(account, view, answer.as_of)))
+            made.append((view, _handle(account, view, answer.told_at(account))))
         except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything
             broken[id(account)] = query_error(account.provider, account.name, exc)
     return made, list(broken.values())
@@ -204,21 +209,20 @@ def choose_least_busy(
     where: str | None = None,
     filters: Callable[[Any], Any] | None = None,
     party: Party | None = None,
-    refresh: bool = False,
     **criteria: Any,
 ) -> Any:
     """See `least_busy`; among these accounts."""
-    limits = _split(criteria)
+    limits = _limits(criteria)
     if backends is not None:
         if any(given is not None for given in (name, where, filters, *criteria.values())):
             raise InvalidInputError(
                 "least_busy takes a list of backends or criteria, not both.",
                 hint="Filter first: least_busy(backends(min_num_qubits=5)).",
             )
-        return _least_busy_of(backends, **limits)
+        return _least_busy_of(backends, limits)
     _check_filters(filters)
     query = _prepare(accounts, name, where, criteria)
-    answer = ask(accounts, query, running=True, several=party.several if party else None, **limits)
+    answer = ask(accounts, query, limits, running=True, several=party.several if party else None)
     errors = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
     if filters is not None:
         made, broken = _handles(answer)
@@ -232,14 +236,14 @@ def choose_least_busy(
         best = pick([view for _, view in found])
         account = next(account for account, view in found if view is best)
         try:
-            return _handle(account, best, answer.as_of)
+            return _handle(account, best, answer.told_at(account))
         except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything: on with the others
             errors.append(str(query_error(account.provider, account.name, exc)))
             found = [pair for pair in found if pair[0] is not account]
     raise nothing_runs({one.name: one.reason for one in answer.rejected}, errors)
 
 
-def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeout: float | None) -> Any:
+def _least_busy_of(backends: Iterable[Any], limits: Limits) -> Any:
     """Among a list of records, of handles, or of any objects with a name and a `status()`."""
     if not isinstance(backends, Iterable):
         raise InvalidInputError(
@@ -254,7 +258,8 @@ def _least_busy_of(backends: Iterable[Any], timeout: float | None, vendor_timeou
     load_qiskit()
     from qprovider_core._least_busy import least_busy_handle  # late: handles need Qiskit
 
-    return least_busy_handle(items, config.timeout_s(timeout if vendor_timeout is None else vendor_timeout))
+    timeout = limits.timeout if limits.vendor_timeout is None else limits.vendor_timeout
+    return least_busy_handle(items, config.timeout_s(timeout), refresh=limits.refresh)
 
 
 def open_backend(
@@ -264,18 +269,23 @@ def open_backend(
     instance: str | None = None,
     party: Party | None = None,
     timeout: float | None = None,
+    refresh: bool = False,
 ) -> Backend:
     """The one backend of that name among these accounts, with its configuration fetched."""
     deadline = Deadline.after(config.timeout_s(timeout))
-    answer = ask(accounts, BackendQuery(), timeout=timeout, several=party.several if party else None)
+    several = party.several if party else None
+    answer = ask(accounts, BackendQuery(), Limits(timeout=timeout, refresh=refresh), several=several)
     matches = _matching(answer.found(), name, instance)
-    if not matches and instance is None and "@" in name:
-        bare, _, instance = name.rpartition("@")
-        matches = _matching(answer.found(), bare, instance)
+    if not matches and answer.remembered["info"] and deadline.remaining_s() > _SHORTEST_S:
+        # It may be newer than what is remembered of the lists.
+        answer = ask(accounts, BackendQuery(), Limits(timeout=deadline.remaining_s(), refresh=True), several=several)
+        matches = _matching(answer.found(), name, instance)
     problems = [str(error) for error in (*(party.errors if party else ()), *answer.errors)]
     if len(matches) == 1:
         account, view = matches[0]
-        handle = _handle(account, view, answer.as_of)
+        handle = _handle(account, view, answer.told_at(account))
+        if refresh:
+            handle.refresh()
         handle.configuration(timeout=max(deadline.remaining_s(), _SHORTEST_S))
         return handle
     if matches:
@@ -297,8 +307,18 @@ def open_backend(
 
 
 def _matching(found: Iterable[tuple[Account, View]], name: str, instance: str | None) -> list[tuple[Account, View]]:
-    return [
-        (account, view)
-        for account, view in found
-        if view.info.name == name and (instance is None or instance in (view.info.instance, view.info.instance_name))
-    ]
+    """The backends of that name; without an instance, it may also be ``name@instance``."""
+    listed = list(found)
+    names = [(name, instance)]
+    if instance is None and "@" in name:
+        bare, _, place = name.rpartition("@")
+        names.append((bare, place))
+    for wanted, where in names:
+        matches = [
+            (account, view)
+            for account, view in listed
+            if view.info.name == wanted and (where is None or where in (view.info.instance, view.info.instance_name))
+        ]
+        if matches:
+            return matches
+    return []

@@ -11,3 +11,11 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """The same for a text of several lines."""
     return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def age_text(seconds: float) -> str:
+    """How long ago something was, for people: ``40 s``, ``5 min``, ``3 h``, ``2 days``."""
+    for unit, size in (("days", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -19,6 +19,8 @@ TIMEOUT = "QPROVIDER_TIMEOUT"
 LEDGER = "QPROVIDER_LEDGER"
 LEDGER_CIRCUITS = "QPROVIDER_LEDGER_CIRCUITS"
 SETTLE_TIME = "QPROVIDER_SETTLE_TIME"
+CACHE = "QPROVIDER_CACHE"
+CACHE_DIR = "QPROVIDER_CACHE_DIR"
 
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_CIRCUITS_MIB = 16.0
@@ -54,6 +56,29 @@ def config_dir() -> Path:
 def data_dir() -> Path:
     """Where the job record lies. It need not exist."""
     return _directory(DATA_DIR, "user_data_dir")
+
+
+def cache_dir() -> Path:
+    """Where answers about backends are kept, if they are kept on disk. It need not exist."""
+    return _directory(CACHE_DIR, "user_cache_dir")
+
+
+def cache_mode() -> str:
+    """Where answers about backends are remembered: ``memory``, ``disk`` (and in memory) or ``off``.
+
+    Raises:
+        ConfigurationError: The environment variable says something else.
+    """
+    text = (variable(CACHE) or "memory").strip().lower()
+    if text in _OFF:
+        return "off"
+    if text not in ("memory", "disk"):
+        raise ConfigurationError(
+            f"The environment variable {CACHE} is {text!r}.",
+            why="It must be memory, disk or off.",
+            hint="Set it to disk to keep answers from one process to the next, or unset it.",
+        )
+    return text
 
 
 def plugin_allowlist() -> frozenset[str] | None:
@@ -134,6 +159,8 @@ def settings(*, timeout: float | None = None) -> tuple[Setting, ...]:
         ("config_dir", CONFIG_DIR, config_dir()),
         ("data_dir", DATA_DIR, data_dir()),
         ("ledger", LEDGER, ledger_path() or "off"),
+        ("cache", CACHE, cache_mode()),
+        ("cache_dir", CACHE_DIR, cache_dir()),
         ("plugins", PLUGINS, plugin_allowlist()),
         ("disabled plugins", DISABLE_PLUGINS, plugin_blocklist()),
     )

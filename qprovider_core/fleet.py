@@ -204,6 +204,7 @@ def list_backends(
     timeout: float | None = None,
     vendor_timeout: float | None = None,
     refresh: bool = False,
+    stale: bool = False,
     **criteria: Any,
 ) -> BackendList[BackendInfo]:
     """Records of all backends of all accounts that satisfy the criteria. Does not need Qiskit.
@@ -217,7 +218,9 @@ def list_backends(
         where: A query text, such as ``"num_qubits >= 20 and not simulator"``.
         filters: A function of one record that says whether to keep it.
         timeout: Seconds for the whole query; vendor_timeout: for each account. Default: 30, or QPROVIDER_TIMEOUT.
-        refresh: Ask the vendors even where a cached answer would do.
+        refresh: Ask the vendors even where what they told before still holds; see `use_cache`.
+        stale: Where a vendor does not answer, give what it told before, however old; `.notes` and `.ages_s` say so,
+            and `.errors` still names it.
         criteria: Any attribute, such as ``num_qubits=27``, ``min_num_qubits=5``, ``simulator=False``,
             ``operational=True``, ``basis_gates="cx"``; see `qprovider_core.criteria.keyword_criterion`.
     Raises:
@@ -233,6 +236,7 @@ def list_backends(
         timeout=timeout,
         vendor_timeout=vendor_timeout,
         refresh=refresh,
+        stale=stale,
         **criteria,
     )
 
@@ -247,6 +251,7 @@ def backends(
     timeout: float | None = None,
     vendor_timeout: float | None = None,
     refresh: bool = False,
+    stale: bool = False,
     **criteria: Any,
 ) -> BackendList[Backend]:
     """Handles of all backends of all accounts that satisfy the criteria; arguments as in `list_backends`,
@@ -261,6 +266,7 @@ def backends(
         timeout=timeout,
         vendor_timeout=vendor_timeout,
         refresh=refresh,
+        stale=stale,
         **criteria,
     )
 
@@ -275,7 +281,7 @@ def least_busy(
     """The backend with the shortest queue: of `backends` (handles or records), or of all that satisfy the criteria.
 
     Unknown queues sort last and ties go by name; paused and non-operational backends are never taken, nor those
-    whose status cannot be had.
+    whose status cannot be had. `timeout`, `vendor_timeout`, `refresh` and `stale` are as in `list_backends`.
 
     Raises:
         NoMatchingBackendError: None is left; `.reasons` says why for each.
@@ -286,10 +292,16 @@ def least_busy(
     return choose_least_busy(party.accounts, None, party=party, **criteria)
 
 
-def get_backend(name: str, *, timeout: float | None = None, instance: str | None = None) -> Backend:
+def get_backend(
+    name: str, *, timeout: float | None = None, instance: str | None = None, refresh: bool = False
+) -> Backend:
     """Open the backend of that name: ``provider:name``, with ``account/`` in front or ``@instance`` behind where
     that is needed. A bare name works while it is unique.
 
+    Args:
+        timeout: Seconds for all of it.
+        instance: Name or id of the account's place that offers it.
+        refresh: Ask for its list and its configuration even where what was told before still holds.
     Raises:
         UnknownBackendError: There is none, or several; the error lists the choices.
     """
@@ -300,7 +312,7 @@ def get_backend(name: str, *, timeout: float | None = None, instance: str | None
         )
     account, provider, bare = _parse_name(name.strip())
     party = _fleet.party(provider, account)
-    return open_backend(party.accounts, bare, instance=instance, party=party, timeout=timeout)
+    return open_backend(party.accounts, bare, instance=instance, party=party, timeout=timeout, refresh=refresh)
 
 
 def _parse_name(name: str) -> tuple[str | None, str | None, str]:

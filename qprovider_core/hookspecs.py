@@ -120,8 +120,9 @@ def qprovider_close_account(connection: Any, account: AccountRef, deadline: Dead
 def qprovider_list_backends(connection: Any, account: AccountRef, deadline: Deadline) -> Sequence[BackendInfo] | None:
     """List the backends that this account may use.
 
-    Called once a query. One cheap call to the vendor: leave a field None rather than ask again for each
-    backend. One unreadable backend must not hide the others.
+    Called once a query at most: what was told less than `ProviderSpec.list_age_s` ago is remembered. One cheap call
+    to the vendor: leave a field None rather than ask again for each backend. One unreadable backend must not hide
+    the others.
     """
 
 
@@ -129,14 +130,15 @@ def qprovider_list_backends(connection: Any, account: AccountRef, deadline: Dead
 def qprovider_backend_configuration(
     connection: Any, backend: BackendRef, account: AccountRef, deadline: Deadline
 ) -> BackendConfiguration | None:
-    """What the backend can run. Needed to open one; called at most once a handle."""
+    """What the backend can run. Needed to open one. The core remembers it for a day, and for as long as the backend
+    says the same version."""
 
 
 @hookspec(firstresult=True)
 def qprovider_backend_status(
     connection: Any, backend: BackendRef, account: AccountRef, deadline: Deadline
 ) -> BackendStatus | None:
-    """The backend's status now, never from a cache."""
+    """The backend's status now: remember none of your own, the core does for `ProviderSpec.list_age_s`."""
 
 
 @hookspec(firstresult=True)

@@ -7,11 +7,12 @@ backends that survived the cheaper ones. Everything here is a pure function over
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -156,7 +157,14 @@ def _short(name: object) -> str:
     return name if len(name) <= _LONGEST_SHOWN else name[: _LONGEST_SHOWN - 1] + "…"
 
 
-Fetch = Callable[[str, Sequence[View]], None]
+Fetch = Callable[[str, Sequence[View]], Sequence[View] | None]
+
+
+class Cost(NamedTuple):
+    """Whose question it was, and for what: the criterion's text and the facet."""
+
+    criterion: str
+    facet: str
 
 
 def sift(
@@ -165,13 +173,16 @@ def sift(
     fetch: Fetch,
     available: AbstractSet[str] = frozenset(),
     prefix: str = "",
+    costs: Counter[Cost] | None = None,
 ) -> tuple[list[View], Rejections]:
     """The backends that satisfy a query, in their order, and the others with the criterion they failed.
 
     Args:
-        fetch: Called with a facet and the views that need it; puts the record (or None and a failure) into each.
+        fetch: Called with a facet and the views that need it; puts the record (or None and a failure) into each, and
+            returns those for which somebody had to be asked.
         available: Facets that the vendor can be asked for.
         prefix: Put before the names of those rejected, such as ``ibm:``.
+        costs: Counts which criterion asked for which facet how often.
     """
     survivors, rejected = infos, Rejections()
     open_criteria: list[Criterion] = []
@@ -197,46 +208,55 @@ def sift(
             open_criteria.append(criterion)
     unfetched = tuple(UNFETCHED if facet in available else None for facet in FACETS[1:])
     views = [View(info, *unfetched) for info in survivors]
-    views, more = sift_views(open_criteria, views, fetch, prefix)
+    views, more = sift_views(open_criteria, views, fetch, prefix, costs)
     rejected.extend(more)
     return views, rejected
 
 
 def sift_views(
-    criteria: Sequence[Criterion], views: list[View], fetch: Fetch, prefix: str = ""
+    criteria: Sequence[Criterion],
+    views: list[View],
+    fetch: Fetch,
+    prefix: str = "",
+    costs: Counter[Cost] | None = None,
 ) -> tuple[list[View], Rejections]:
     """Decide what the listing left open, fetching the cheapest facet that any criterion needs, again and again."""
     rejected = Rejections()
     while criteria and views:
         kept: list[View] = []
         needing: dict[str, list[View]] = {}
+        askers: dict[int, str] = {}
         for view in views:
-            failed, facet = _judge(criteria, view)
+            failed, facet, asker = _judge(criteria, view)
             if failed is not None:
                 rejected.add(failed, prefix, [view])
                 continue
             kept.append(view)
             if facet is not None:
                 needing.setdefault(facet, []).append(view)
+                askers[id(view)] = asker
         views = kept
         if not needing:
             break
         cheapest = min(needing, key=FACETS.index)
-        fetch(cheapest, needing[cheapest])
+        asked = fetch(cheapest, needing[cheapest])
+        if costs is not None:
+            costs.update(Cost(askers[id(view)], cheapest) for view in asked or ())
         for view in needing[cheapest]:
             if getattr(view, cheapest) is UNFETCHED:  # a facet is asked for once, whatever came of it
                 setattr(view, cheapest, None)
     return views, rejected
 
 
-def _judge(criteria: Sequence[Criterion], view: View) -> tuple[Criterion | None, str | None]:
-    """The first criterion that the view fails, else the cheapest facet that one still needs."""
+def _judge(criteria: Sequence[Criterion], view: View) -> tuple[Criterion | None, str | None, str]:
+    """The first criterion that the view fails, else the cheapest facet that one still needs and that one's text."""
     needed: str | None = None
+    asker = ""
     for criterion in criteria:
         outcome = criterion.outcome(view)
         if isinstance(outcome, Needs):
             if needed is None or FACETS.index(outcome.facet) < FACETS.index(needed):
-                needed = outcome.facet
+                needed, asker = outcome.facet, criterion.text
         elif not outcome:
-            return criterion, None
-    return None, needed
+            return criterion, None, ""
+    return None, needed, asker

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qprovider_core.cli._output import say, say_json, say_table, tell
+from qprovider_core.cli._backend_rows import RIGHT, TITLES, row_of
+from qprovider_core.cli._output import is_terminal, say, say_json, say_table, tell
 from qprovider_core.cli.completion import provider_names
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ _CSV_FIELDS = (
 @click.option("--simulator/--no-simulator", default=None, help="Only simulators, or only devices.")
 @click.option("--operational/--all", default=False, help="Only those that take jobs now, or all (the default).")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Wait at most S seconds.")
-@click.option("--explain", is_flag=True, help="Also say why each other backend was rejected, and what was asked.")
+@click.option("--refresh", is_flag=True, help="Ask the vendors even where what they told before still holds.")
+@click.option("--stale", is_flag=True, help="Where a vendor does not answer, show what it told before.")
+@click.option("--explain", is_flag=True, help="Also say which criterion asked for what, and dropped whom and why.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON document.")
 @click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
 def command(
@@ -39,6 +43,8 @@ def command(
     simulator: bool | None,
     operational: bool,
     timeout: float | None,
+    refresh: bool,
+    stale: bool,
     explain: bool,
     form: str | None,
 ) -> None:
@@ -47,13 +53,10 @@ def command(
     NAME-PATTERN may hold * and ?, as in 'ibm_*' or 'local:*'. Providers that do not answer are named below
     the table; the exit code is 1 when there is no answer at all.
     """
-    import qprovider_core as qp  # late: help needs no core
-
     account, vendor, name = _parts(pattern)
     if vendor is not None and provider:
         raise click.UsageError("NAME-PATTERN names a provider already; leave out --provider.")
     criteria: dict[str, Any] = {
-        "account": account,
         "name": name,
         "where": where,
         "min_num_qubits": min_qubits,
@@ -62,7 +65,8 @@ def command(
     if operational:
         criteria["operational"] = True
     given = {name: value for name, value in criteria.items() if value is not None}
-    listed = qp.list_backends(provider=vendor or list(provider) or None, timeout=timeout, **given)
+    given |= {"timeout": timeout, "refresh": refresh, "stale": stale}
+    listed = _asked(vendor or list(provider) or None, account, given, watched=form is None and is_terminal(sys.stdout))
     if form == "json":
         _say_json(listed, explain)
     elif form == "csv":
@@ -77,6 +81,22 @@ def command(
             tell(note, dim=True)
     if listed.errors and not listed and not listed.rejected:
         click.get_current_context().exit(1)
+
+
+def _asked(
+    provider: str | list[str] | None, account: str | None, given: dict[str, Any], *, watched: bool
+) -> BackendList[BackendInfo]:
+    """The query, on a terminal with what comes shown as it comes."""
+    from qprovider_core._queries import query_records  # late: help needs no core
+    from qprovider_core.fleet import fleet
+
+    party = fleet().party(provider, account)
+    if not watched:
+        return query_records(party.accounts, party=party, **given)
+    from qprovider_core.cli._arriving import Arriving  # late: only terminals need it
+
+    with Arriving() as arriving:
+        return query_records(party.accounts, party=party, watcher=arriving, **given)
 
 
 def _parts(pattern: str | None) -> tuple[str | None, str | None, str | None]:
@@ -101,24 +121,7 @@ def _say_table(listed: BackendList[BackendInfo]) -> None:
         looked = len(listed.rejected)
         tell(f"No backend matches; {looked} looked at. See why: add --explain." if looked else "There is no backend.")
         return
-    from qprovider_core._tables import kind_word, status_word  # late: help needs no core
-
-    say_table(
-        ["name", "qubits", "status", "queue", "two-qubit error", "readout error", "kind"],
-        [
-            [
-                info.full_name,
-                info.num_qubits,
-                status_word(info),
-                info.pending_jobs,
-                info.median_two_qubit_error,
-                info.median_readout_error,
-                kind_word(info),
-            ]
-            for info in listed
-        ],
-        right=["qubits", "queue", "two-qubit error", "readout error"],
-    )
+    say_table(TITLES, map(row_of, listed), right=RIGHT)
 
 
 def _say_json(listed: BackendList[BackendInfo], explain: bool) -> None:
@@ -127,10 +130,13 @@ def _say_json(listed: BackendList[BackendInfo], explain: bool) -> None:
         "errors": [error.to_dict() for error in listed.errors],
         "notes": list(listed.notes),
         "as_of": listed.as_of.isoformat(),
+        "ages_s": {label: round(age, 3) for label, age in listed.ages_s.items()},
     }
     if explain:
         document["rejected"] = [{"name": r.name, "reason": r.reason} for r in listed.rejected]
         document["requests"] = dict(listed.requests)
+        document["remembered"] = dict(listed.remembered)
+        document["steps"] = [step.to_dict() for step in listed.steps]
     say_json(document)
 
 
@@ -159,10 +165,37 @@ def _csv_value(value: Any) -> str:
     return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
+_NAMED = 3  # of the backends that a criterion dropped; all of them are below it, with the reasons
+
+
 def _explain(listed: BackendList[BackendInfo]) -> None:
+    """Criterion by criterion: what was asked for it, and whom it dropped; then each backend's reason."""
+    if listed.steps:
+        tell("Criteria:")
+    width = max((len(step.criterion) for step in listed.steps), default=0)
+    for step in listed.steps:
+        asked = ", ".join(_counted(facet, number) for facet, number in step.requests.items())
+        named = ", ".join(step.dropped[:_NAMED]) + (", …" if len(step.dropped) > _NAMED else "")
+        dropped = f"dropped {len(step.dropped)}: {named}" if step.dropped else "dropped none"
+        tell(f"  {step.criterion:<{width}}  {asked or 'no request'}; {dropped}")
     if listed.rejected:
         tell(f"Rejected ({len(listed.rejected)}):")
         for rejection in listed.rejected:
             tell(f"  {rejection}")
-    asked = ", ".join(f"{facet} {number}" for facet, number in listed.requests.items())
-    tell(f"Requests: {asked or 'none'}. As of {listed.as_of:%Y-%m-%d %H:%M:%S} UTC.", dim=True)
+    asked = ", ".join(_counted(facet, number) for facet, number in listed.requests.items())
+    known = ", ".join(_counted(facet, number) for facet, number in listed.remembered.items())
+    told = f" Remembered: {known}." if known else ""
+    tell(f"Requests: {asked or 'none'}.{told} As of {listed.as_of:%Y-%m-%d %H:%M:%S} UTC.", dim=True)
+
+
+def _counted(facet: str, number: int) -> str:
+    one, many = _FACET_WORDS[facet]
+    return f"{number} {one if number == 1 else many}"
+
+
+_FACET_WORDS = {
+    "info": ("list", "lists"),
+    "status": ("status", "statuses"),
+    "configuration": ("configuration", "configurations"),
+    "properties": ("calibration", "calibrations"),
+}

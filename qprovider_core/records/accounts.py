@@ -43,6 +43,8 @@ class ProviderSpec(Record):
         min_poll_s: Shortest pause between two looks at a job, in seconds.
         settle_time_s: How long after a submission whose answer was lost the vendor may still not list the job; only
             after that does `SubmissionOutcome.ABSENT` mean that it did not arrive.
+        list_age_s: For how long its list of backends, and a backend's status, is worth believing, in seconds. 0:
+            asking costs nothing, as on this machine, and nothing that it tells is remembered.
         process_bound: Whether its jobs end with the Python process that submitted them, such as simulations on this
             machine; a backend's own `BackendInfo.process_bound` goes before it.
         requires: Distributions that the plugin needs when it is used, as pip takes them (``acme-client>=2,<3``). They
@@ -70,6 +72,7 @@ class ProviderSpec(Record):
     )
     min_poll_s: float = attrs.field(default=0.5, validator=attrs.validators.gt(0))
     settle_time_s: float = attrs.field(default=30.0, validator=attrs.validators.ge(0))
+    list_age_s: float = attrs.field(default=15.0, validator=attrs.validators.ge(0))
     process_bound: bool = attrs.field(default=False, validator=of_type(bool))
     requires: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=texts)
     on_request: bool = attrs.field(default=False, validator=of_type(bool))

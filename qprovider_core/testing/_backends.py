@@ -89,7 +89,7 @@ class BackendChecks(ContractBase):
             account.get_backend(_NOBODY)
         explained(caught.value)
         try:
-            conf = account.fetch_configuration(BackendRef(name=_NOBODY))
+            conf = account.facts.configuration(BackendRef(name=_NOBODY))
         except UnknownBackendError as exc:
             explained(exc)
         except Exception as exc:  # noqa: BLE001  whatever the plugin raises instead
@@ -107,7 +107,7 @@ class BackendChecks(ContractBase):
             assert isinstance(status, BackendStatus), f"{backend.name}: the status is {status!r}"
             assert status.backend_name == backend.name, f"{backend.name}: the status is of {status.backend_name!r}"
         with pytest.raises(UnknownBackendError):
-            account.fetch_status(BackendRef(name=_NOBODY))
+            account.facts.status(BackendRef(name=_NOBODY))
 
     @needs("supports_status")
     def test_status_and_listing_agree(self, account: Account) -> None:

@@ -152,7 +152,7 @@ class ContractBase(Declarations):
 
     def listed(self, account: Account) -> tuple[BackendInfo, ...]:
         """The plugin's own list, before the core leaves anything out."""
-        return account.fetch_list(Deadline.after(self.max_list_seconds))
+        return account.facts.listing(Deadline.after(self.max_list_seconds), refresh=True)[0].value
 
     def handles(self, account: Account) -> list[Backend]:
         """Handles of the listed backends, as many as are looked at closely."""

@@ -51,7 +51,7 @@ class ClosingChecks(ContractBase):
         self.listed(other)
         other.close()
         with pytest.raises(QProviderError) as caught:
-            other.fetch_list(Deadline.after(self.max_list_seconds))
+            other.facts.listing(Deadline.after(self.max_list_seconds), refresh=True)
         explained(caught.value)
 
     def test_closing_leaves_no_thread(self, account: Account) -> None:

@@ -147,13 +147,15 @@ class IBMBackend(Backend):
             " provider.backends(use_fractional_gates=True) if 'rzz' in backend.configuration().basis_gates].",
         )
 
-    def configuration(self, *, timeout: float | None = None) -> BackendConfiguration:
-        """What it can run; fetched once."""
+    def configuration(self, *, timeout: float | None = None, refresh: bool = False) -> BackendConfiguration:
+        """What it can run; fetched once, and again with `refresh`."""
+        if not self._fractional:
+            return super().configuration(timeout=timeout, refresh=refresh)
         with self._lock:
-            if self._configuration is None and self._fractional:
+            if self._configuration is None or refresh:
                 deadline = Deadline.after(config.timeout_s(timeout))
                 self._configuration = self._connection().configuration(self.info.ref, deadline, fractional=True)
-            return super().configuration(timeout=timeout)
+            return self._configuration
 
     def properties(
         self,
@@ -387,7 +389,7 @@ class RetiredBackend(IBMBackend):
         """Not operational."""
         return BackendStatus(backend_name=self.name, operational=False, status_msg="retired")
 
-    def configuration(self, *, timeout: float | None = None) -> BackendConfiguration:
+    def configuration(self, *, timeout: float | None = None, refresh: bool = False) -> BackendConfiguration:
         self._gone()
 
     @property

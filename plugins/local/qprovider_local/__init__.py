@@ -48,6 +48,7 @@ def qprovider_provider() -> ProviderSpec:
         run_options=tuple(RUN_OPTIONS),
         min_poll_s=0.001,
         settle_time_s=0.0,
+        list_age_s=0.0,
         process_bound=True,
         contract="qprovider_local.contract:LocalContract",
     )

@@ -111,6 +111,7 @@ class QiskitAdapter:
             default_shots=default_shots,
             min_poll_s=0.001 if local is True else 0.5,
             settle_time_s=0.0 if local is True else 30.0,
+            list_age_s=0.0 if local is True else 15.0,
             # Lists of jobs are of this process; the core's ledger has the others. Backends of a service say of
             # themselves that their jobs live on.
             process_bound=True,

@@ -436,7 +436,7 @@ def test_a_name_of_a_backend_stays_one_part_of_the_path(hostile, name):
     hostile.listed({**DEVICE, "name": name})
     hostile.server.seen.clear()
     with pytest.raises(QProviderError):  # there is no configuration here
-        hostile.account.fetch_configuration(BackendRef(name=name, instance=CRN))
+        hostile.account.facts.configuration(BackendRef(name=name, instance=CRN))
     paths = [path for _, path, _, _ in hostile.server.seen]
     assert all(path.count("/") == 5 and path.endswith("/configuration") for path in paths)
     assert len(paths) == (0 if name == ".." else 1)

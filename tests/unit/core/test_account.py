@@ -175,24 +175,24 @@ def test_an_account_closed_while_it_is_opened_is_released_all_the_same(account):
 def test_a_call_is_not_waited_for_past_its_deadline(account, hang):
     acme = account(backend_configuration=lambda backend: hang())
     with pytest.raises(DeadlineError, match=r"acme: no answer to backend_configuration within 0\.05 s") as caught:
-        acme.fetch_configuration(ONE, timeout=0.05)
+        acme.facts.configuration(ONE, timeout=0.05)
     assert "QPROVIDER_TIMEOUT" in caught.value.hint
 
 
 def test_a_call_that_answers_nothing_where_something_is_needed_is_the_plugins_fault(account):
     acme = account(backend_configuration=lambda: None, account_info=lambda: None, backend_status=lambda: None)
-    for call in (lambda: acme.fetch_configuration(ONE), lambda: acme.fetch_status(ONE), acme.info):
+    for call in (lambda: acme.facts.configuration(ONE), lambda: acme.facts.status(ONE), acme.info):
         with pytest.raises(PluginError, match="gave no answer to qprovider_"):
             call()
 
 
 def test_what_the_vendor_does_not_tell_is_none_or_an_error(account):
     acme = account()
-    assert acme.fetch_properties(ONE) is None
+    assert acme.facts.properties(ONE) is None
     with pytest.raises(UnsupportedError):
         acme.info()
     with pytest.raises(UnsupportedError):
-        acme.fetch_status(ONE)
+        acme.facts.status(ONE)
 
 
 def test_an_account_tells_who_it_is(account):

@@ -44,7 +44,7 @@ def choose(request, vendor):
 
     def by_handles(*backends):
         listed[:] = [info(n, q, o, status_msg=m) for n, q, o, m in backends]
-        return qp.least_busy(qp.backends()).name
+        return qp.least_busy(qp.backends(refresh=True)).name
 
     def by_both(*backends):
         return qp.least_busy(
