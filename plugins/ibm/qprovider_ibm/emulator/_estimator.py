@@ -59,6 +59,7 @@ def run(params: Mapping[str, Any], task: Mapping[str, Any], threads: int) -> byt
         model=simulator.get("noise_model"),
         # Readout mitigation is emulated by what it aims at: readout without errors.
         readout_errors=not resilience["measure_mitigation"],
+        mock=task["mock"],
     )
     outcomes = [_expectations(pub, simulation) for pub in pubs]
     if params.get("support_qiskit") is False:

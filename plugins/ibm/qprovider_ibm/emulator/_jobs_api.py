@@ -12,6 +12,7 @@ from aiohttp import web
 from qprovider_ibm.emulator import _schema, _times
 from qprovider_ibm.emulator._devices import Device
 from qprovider_ibm.emulator._errors import ServiceError, backend_not_available, bad_request
+from qprovider_ibm.emulator._executor_params import check_executor_params
 from qprovider_ibm.emulator._jobs import CANCELLED, FAILED, MAX_COST_S, Job, check_tags, has_tags
 from qprovider_ibm.emulator._params import check_params
 from qprovider_ibm.emulator._schema import Invalid, boolean, integer, one_of, optional, text
@@ -29,8 +30,8 @@ from qprovider_ibm.emulator._web import (
     whole_number,
 )
 
-PROGRAMS = ("sampler", "estimator")
-_OTHER_PROGRAMS = ("executor", "noise-learner", "calibrate")
+PROGRAMS = ("sampler", "estimator", "executor")
+_OTHER_PROGRAMS = ("noise-learner", "calibrate")
 _PAGE = 200
 # A made-up tariff, of the size of real ones: per job, per set of values, per shot.
 _JOB_S, _SET_S, _SHOT_S = 1.0, 0.02, 0.00025
@@ -94,7 +95,10 @@ class JobsApi:
         delays = device.summary["rep_delay_range"]
         delays_s = None if delays is None else (delays[0] / 1e6, delays[1] / 1e6)
         try:
-            work = check_params(body["program_id"], params, max_shots=device.max_shots, rep_delay_range_s=delays_s)
+            if body["program_id"] == "executor":
+                work = check_executor_params(params, max_shots=device.max_shots, rep_delay_range_s=delays_s)
+            else:
+                work = check_params(body["program_id"], params, max_shots=device.max_shots, rep_delay_range_s=delays_s)
         except Invalid as exc:
             raise bad_request(f"The params are not valid: {exc}.") from None
         except RecursionError:

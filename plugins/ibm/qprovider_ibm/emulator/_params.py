@@ -99,14 +99,20 @@ _RESILIENCE = table(
 )
 
 
-def _execution(rep_delay_range_s: tuple[float, float] | None, **more: Check) -> Check:
+def rep_delay_within(rep_delay_range_s: tuple[float, float] | None) -> Check:
+    """Seconds within a backend's range, where it has one."""
+
     def rep_delay(value: Any, path: str) -> None:
         number(0)(value, path)
         if rep_delay_range_s is not None and not rep_delay_range_s[0] <= value <= rep_delay_range_s[1]:
             low, high = rep_delay_range_s
             raise Invalid(path, f"{value} s is not within the backend's range of {low} to {high} s")
 
-    return table({"init_qubits": boolean, "rep_delay": optional(rep_delay), **more})
+    return rep_delay
+
+
+def _execution(rep_delay_range_s: tuple[float, float] | None, **more: Check) -> Check:
+    return table({"init_qubits": boolean, "rep_delay": optional(rep_delay_within(rep_delay_range_s)), **more})
 
 
 def _options(program: str, rep_delay_range_s: tuple[float, float] | None) -> Check:

@@ -52,6 +52,7 @@ def run(params: Mapping[str, Any], task: Mapping[str, Any], threads: int) -> byt
         threads=threads,
         seed=task["seed"] if seed is None else seed,
         model=simulator.get("noise_model"),
+        mock=task["mock"],
     )
     start = datetime.now(UTC)
     outcomes = [_outcomes(pub, simulation) for pub in pubs]
@@ -117,12 +118,12 @@ def _data_bin(pub: _Pub, bits: NDArray[np.uint8], kind: str) -> dict[str, Any]:
         if kind == "classified":
             fields[name] = _encode.bit_array(packed_rows(chosen), len(places))
         else:
-            fields[name] = _encode.ndarray(_points(chosen, average=kind == "avg_kerneled"))
+            fields[name] = _encode.ndarray(iq_points(chosen, average=kind == "avg_kerneled"))
     shown = "BitArray" if kind == "classified" else "numpy.ndarray"
     return _encode.data_bin(fields, [shown] * len(fields), pub.shape)
 
 
-def _points(bits: NDArray[np.uint8], *, average: bool) -> NDArray[np.complex128]:
+def iq_points(bits: NDArray[np.uint8], *, average: bool) -> NDArray[np.complex128]:
     """Points in the IQ plane that would be read as these bits; made up, since Aer knows no pulses."""
     spread = np.random.default_rng(int(bits.sum())).normal(scale=_IQ_SPREAD, size=(*bits.shape, 2))
     points: NDArray[np.complex128] = 1.0 - 2.0 * bits + spread[..., 0] + 1j * spread[..., 1]

@@ -139,6 +139,7 @@ class Scheduler:
             header = {
                 "program": job.program,
                 "mock": job.mock,
+                "session": job.session is not None,
                 "source": job.source,
                 "faulty": list(device.faulty),
                 "seed": None if self._seed is None else self._seed + _SEED_STEP * job.number,

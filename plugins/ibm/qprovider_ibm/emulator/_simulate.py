@@ -36,6 +36,7 @@ class Simulation:
         source: Of the device whose noise they get.
         model: A noise model in Aer's form, instead of the device's.
         readout_errors: Whether measurements are noisy.
+        mock: Whether outcomes are random, and nothing is simulated.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Simulation:
         seed: int | None = None,
         model: Mapping[str, Any] | None = None,
         readout_errors: bool = True,
+        mock: bool = False,
     ) -> None:
         self._source = source
         self._threads = threads
         self._seed = seed
         self._order = np.random.default_rng(seed)
         self._readout_errors = readout_errors
+        self._mock = mock
         try:
             self._model = None if model is None else NoiseModel.from_dict(dict(model))
         except Exception as exc:
@@ -64,6 +67,8 @@ class Simulation:
             JobError: A circuit cannot be simulated.
         """
         sizes = [circuit.num_clbits for circuit in circuits]
+        if self._mock:
+            return [self._order.integers(2, size=(shots, size), dtype=np.uint8) for size in sizes]
         circuits = [with_plain_names(without_variables(circuit)) for circuit in circuits]
         model = self._noise(circuits)
         parts_of = [independent_parts(circuit) for circuit in circuits]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import os
 import signal
 import sys
@@ -42,7 +43,7 @@ def _warm_up(threads: int) -> None:
     """Load what every job needs: the first run of a process is slow."""
     from qiskit import QuantumCircuit
 
-    from qprovider_ibm.emulator import _estimator, _sampler  # noqa: F401  # loaded for later
+    from qprovider_ibm.emulator import _estimator, _executor, _sampler  # noqa: F401  # loaded for later
     from qprovider_ibm.emulator._simulate import Simulation
 
     circuit = QuantumCircuit(1, 1)
@@ -53,11 +54,13 @@ def _warm_up(threads: int) -> None:
 
 def answer(header: dict[str, Any], payload: bytes, threads: int) -> tuple[dict[str, Any], bytes]:
     """The result of a job as its text, or why there is none."""
-    from qprovider_ibm.emulator import _estimator, _sampler
+    from qprovider_ibm.emulator import _estimator, _executor, _sampler
     from qprovider_ibm.emulator._decode import decode_params
     from qprovider_ibm.emulator._isa import JobError
 
     try:
+        if header["program"] == "executor":  # its params have no tagged objects
+            return {"ok": True}, _executor.run(json.loads(payload), header, threads)
         params = decode_params(payload)
         run = _sampler.run if header["program"] == "sampler" else _estimator.run
         return {"ok": True}, run(params, header, threads)
