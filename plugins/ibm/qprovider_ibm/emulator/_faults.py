@@ -36,7 +36,8 @@ KINDS: dict[str, dict[str, Check]] = {
     "stall_after": {**_WHERE, "seconds": number(0)},
     "drop_before": _WHERE,
     "drop_after": _WHERE,
-    "cut_body": _WHERE,
+    "cut_body": {**_WHERE, "how": one_of("hang_up", "short")},
+    "html_body": {**_WHERE, "status": integer(200, 599)},
     "corrupt_configuration": _CORRUPT,
     "corrupt_properties": _CORRUPT,
     "slow_backend": {"backend": text, "seconds": number(0)},
@@ -52,6 +53,7 @@ KINDS: dict[str, dict[str, Check]] = {
 }
 REQUEST_KINDS = (
     "latency", "rate_limit", "status", "status_after", "stall_after", "drop_before", "drop_after", "cut_body",
+    "html_body",
 )  # fmt: skip
 JOB_KINDS = ("job_fails", "job_too_long", "job_stuck", "job_status", "job_crashes", "job_unlisted")
 _BACKEND_KINDS = ("corrupt_configuration", "corrupt_properties", "slow_backend", "backend_status", "faulty_qubit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import secrets
@@ -135,8 +136,11 @@ class _Around:
         if "status_after" in struck:
             answer = _status(struck["status_after"])
             entry["status"] = answer.status
+        if "html_body" in struck:
+            answer = _page(struck["html_body"].settings.get("status", 200))
+            entry["status"] = answer.status
         if "cut_body" in struck:
-            return await _cut(request, answer)
+            return await _cut(request, answer, struck["cut_body"].settings.get("how", "hang_up"))
         return answer
 
 
@@ -171,12 +175,18 @@ def _status(fault: Fault) -> web.Response:
     asked = fault.settings
     status, body = asked["status"], asked.get("body", "json")
     if body == "html":
-        page = f"<html><head><title>{status}</title></head><body><h1>Error {status}</h1>cloudflare</body></html>"
-        return web.Response(text=page, content_type="text/html", status=status)
+        return _page(status)
     if body == "empty":
         return web.Response(status=status)
     message = "Internal error." if status >= 500 else "The request was refused."
     return json_bytes(error_body(asked.get("code", 1000), message, "Send it again later."), status=status)
+
+
+def _page(status: int) -> web.Response:
+    """What a gateway before the service says."""
+    words = f"Error {status}" if status >= 400 else "Sign in"
+    page = f"<html><head><title>{status}</title></head><body><h1>{words}</h1>cloudflare</body></html>"
+    return web.Response(text=page, content_type="text/html", status=status)
 
 
 def _hang_up(request: web.Request) -> web.StreamResponse:
@@ -185,10 +195,14 @@ def _hang_up(request: web.Request) -> web.StreamResponse:
     return web.Response(headers={"X-Request-Id": secrets.token_hex(4)})  # goes nowhere
 
 
-async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """Announce the whole body, send half of it, hang up."""
+async def _cut(request: web.Request, answer: web.StreamResponse, how: str) -> web.StreamResponse:
+    """Send half of the body: announce the whole one and hang up, or announce the half."""
     body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
     headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    if how == "short":
+        if headers.pop("Content-Encoding", None) is not None:  # half of what was packed could not be unpacked at all
+            body = gzip.decompress(body)
+        return web.Response(status=answer.status, headers=headers, body=body[: len(body) // 2])
     stream = web.StreamResponse(status=answer.status, headers=headers)
     stream.content_length = max(len(body), 2)
     await stream.prepare(request)

@@ -108,6 +108,39 @@ def test_an_answer_that_is_cut(api):
     assert api.get("/backends").content == whole
 
 
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_an_answer_of_which_half_comes_as_if_it_were_all(api, encoding):
+    whole = api.get("/backends").text
+    api.emulator.fault("cut_body", how="short", times=1)
+    answer = api.get("/backends", headers={"Accept-Encoding": encoding})
+    assert (answer.status_code, answer.text) == (200, whole[: len(whole) // 2])
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
+@pytest.mark.parametrize("path", ["/identity/token", "/v3/resources/search", "/globalcatalog/api/v1/x", "/api/v1/jobs"])
+@pytest.mark.parametrize(("kind", "more"), [("cut_body", {"how": "short"}), ("html_body", {}), ("cut_body", {})])
+def test_bodies_are_spoilt_at_every_address(api, path, kind, more):
+    api.emulator.fault(kind, path=path, times=1, **more)
+    headers = {name: api.headers[name] for name in ("Authorization", "Service-CRN")}
+    method = "POST" if path in ("/identity/token", "/v3/resources/search") else "GET"
+    form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": api.key}
+    body = {"data": form} if path == "/identity/token" else {"json": {"query": "service_name:quantum-computing"}}
+
+    def send():
+        return requests.request(method, api.base + path, headers=headers, timeout=10, **body)
+
+    if (kind, more) == ("cut_body", {}):
+        with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+            send()
+    else:
+        answer = send()
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(answer.text)
+        assert answer.headers["Content-Type"].startswith("text/html") is (kind == "html_body")
+        assert kind != "html_body" or (answer.status_code, "<html>" in answer.text) == (200, True)
+    json.loads(send().text)
+
+
 @pytest.mark.parametrize(
     ("how", "refused"),
     [
