@@ -18,6 +18,7 @@ COMMANDS = {
     "backends": ("backends", "List backends of all accounts at once."),
     "cancel": ("cancel", "Cancel jobs."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
+    "emulate": ("emulate", "Run a vendor's service on this machine, for tests."),
     "job": ("job", "Show all that is known of a job, with its timeline."),
     "jobs": ("jobs", "List the jobs of all accounts, newest first."),
     "new-plugin": ("new_plugin", "Write the package of a new plugin."),

@@ -73,6 +73,12 @@ def _providers() -> dict[str, str]:
     return {info.provider: info.title or "" for info in qp.plugins() if info.provider}
 
 
+def _emulated() -> dict[str, str]:
+    from qprovider_core._emulators import emulated_providers
+
+    return emulated_providers()
+
+
 def _jobs() -> dict[str, str]:
     """Ids of the newest jobs in the ledger; no vendor is asked."""
     from qprovider_core.ledger import LedgerQuery, ledger_in_use
@@ -84,4 +90,5 @@ def _jobs() -> dict[str, str]:
 
 backend_names = _completer(_backends)
 provider_names = _completer(_providers)
+emulated_names = _completer(_emulated)
 job_ids = _completer(_jobs)

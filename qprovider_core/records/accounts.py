@@ -54,6 +54,9 @@ class ProviderSpec(Record):
             opening it is slow. One that was saved, or that the environment gives, takes part in all.
         backend_class, job_class: In-process only: import strings (``package.module:Class``) of subclasses
             of the core's handles.
+        emulator: Import string (``package.module:function``) of a function that runs the vendor's service on this
+            machine in the foreground, for ``qprovider emulate``. It is called with the list of the command line's
+            further arguments, prints the lines that point a shell at it, and returns the exit code, None for 0.
         contract: Import string of what the contract tests are told of this plugin: a subclass of
             `qprovider_core.testing.ProviderContract`, or a mapping of declarations.
     """
@@ -78,6 +81,7 @@ class ProviderSpec(Record):
     on_request: bool = attrs.field(default=False, validator=of_type(bool))
     backend_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
     job_class: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
+    emulator: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
     contract: str | None = attrs.field(default=None, validator=of_type(str, optional=True))
 
     def ends_with_process(self, backend: BackendInfo | None) -> bool:

@@ -88,6 +88,7 @@ def qprovider_provider() -> ProviderSpec:
         settle_time_s=30.0,  # the service documents none: this allows for gateways and lists that lag behind
         backend_class="qprovider_ibm._backend:IBMBackend",
         job_class="qprovider_ibm._job:IBMJob",
+        emulator="qprovider_ibm.emulator:emulate",
         contract="qprovider_ibm.contract:IBMContract",
     )
 

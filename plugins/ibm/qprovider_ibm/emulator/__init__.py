@@ -70,6 +70,15 @@ Those of jobs and sessions strike those that are created later; they take `backe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qprovider_ibm.emulator._process import Emulator
 
-__all__ = ["Emulator"]
+__all__ = ["Emulator", "emulate"]
+
+
+def emulate(arguments: Sequence[str]) -> int:
+    """What ``qprovider emulate ibm`` runs: the emulator in the foreground, until Ctrl-C; returns the exit code."""
+    from qprovider_ibm.emulator._command import emulate as run  # late: argparse
+
+    return run(arguments)

@@ -13,6 +13,8 @@ import time
 from types import TracebackType
 from typing import IO, Any, Self
 
+from qprovider_ibm.emulator import _addresses
+
 _START_S = 30.0
 _END_S = 10.0
 
@@ -89,13 +91,7 @@ class Emulator:
 
     def endpoints(self) -> dict[str, str]:
         """Base addresses of the services."""
-        return {
-            "iam": self.base,
-            "search": self.base,
-            "catalog": f"{self.base}/globalcatalog/api/v1",
-            "resource_controller": self.base,
-            "api": f"{self.base}/api/v1",
-        }
+        return _addresses.endpoints(self.base)
 
     def environment(self, instance: str | None = None) -> dict[str, str]:
         """Environment variables that point the plugin here.
@@ -103,32 +99,19 @@ class Emulator:
         Args:
             instance: Name or CRN of the instance to use; all of them without.
         """
-        places = self.endpoints()
-        variables = {
-            "QPROVIDER_IBM_TOKEN": self.api_key,
-            "QPROVIDER_IBM_IAM_URL": places["iam"],
-            "QPROVIDER_IBM_SEARCH_URL": places["search"],
-            "QPROVIDER_IBM_CATALOG_URL": places["catalog"],
-            "QPROVIDER_IBM_RESOURCE_CONTROLLER_URL": places["resource_controller"],
-            "QPROVIDER_IBM_API_URL": places["api"],
-        }
+        variables = _addresses.environment(self.base, self.api_key)
         if instance is not None:
             variables["QPROVIDER_IBM_INSTANCE"] = self.instances.get(instance, instance)
         return variables
 
     def runtime_environment(self) -> dict[str, str]:
         """Environment variables that point qiskit-ibm-runtime's login and search here; see `runtime_url`."""
-        places = self.endpoints()
-        return {
-            "IAM_URL": places["iam"],
-            "GLOBAL_SEARCH_URL": places["search"],
-            "GLOBAL_CATALOG_URL": places["catalog"],
-        }
+        return _addresses.runtime_environment(self.base)
 
     @property
     def runtime_url(self) -> str:
         """The `url` for qiskit-ibm-runtime's service: it leaves one alone that says "experimental"."""
-        return self.endpoints()["api"].replace("://", "://experimental@")
+        return _addresses.runtime_url(self.base)
 
     # -- what happened, and what is to happen ------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 import socket
-import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -35,12 +35,20 @@ _MAX_BODY = 2**30
 _PARENT_CHECK_S = 0.25
 
 
-def run(settings: Settings) -> None:
-    """Serve until a signal, or the end of the parent, ends it."""
-    asyncio.run(_serve(settings))
+Announce = Callable[[str, Mapping[str, str]], None]
 
 
-async def _serve(settings: Settings) -> None:
+def run(settings: Settings, announce: Announce | None = None) -> None:
+    """Serve until a signal, or the end of the parent, ends it.
+
+    Args:
+        announce: Called with the base address and the instances' CRNs by name once it is ready; without, a line of
+            JSON is printed.
+    """
+    asyncio.run(_serve(settings, announce))
+
+
+async def _serve(settings: Settings, announce: Announce | None) -> None:
     service = Service(settings)
     runner = web.AppRunner(make_app(service), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
@@ -53,7 +61,11 @@ async def _serve(settings: Settings) -> None:
             loop.add_signal_handler(number, end.set)
     try:
         await service.pool.start()
-        _announce(service, listener.getsockname()[1])
+        base = f"http://{HOST}:{listener.getsockname()[1]}"
+        if announce is None:
+            _print_line(service, base)
+        else:
+            announce(base, _instances(service))
         while not end.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(end.wait(), _PARENT_CHECK_S if settings.parent else None)
@@ -65,21 +77,20 @@ async def _serve(settings: Settings) -> None:
         await runner.cleanup()
 
 
-def _announce(service: Service, port: int) -> None:
+def _instances(service: Service) -> dict[str, str]:
+    """CRNs by name."""
     instances: dict[str, str] = {}
     for instance in service.instances:
         if instance.allocated:
             # Two of one name: the second one's key says where it is.
             name = instance.name if instance.name not in instances else f"{instance.name}@{instance.region}"
             instances[name] = instance.crn
-    line = {
-        "ready": True,
-        "base": f"http://{HOST}:{port}",
-        "api_keys": list(service.settings.api_keys),
-        "instances": instances,
-    }
-    print(json.dumps(line), flush=True)
-    sys.stdout.flush()
+    return instances
+
+
+def _print_line(service: Service, base: str) -> None:
+    keys = list(service.settings.api_keys)
+    print(json.dumps({"ready": True, "base": base, "api_keys": keys, "instances": _instances(service)}), flush=True)
 
 
 def make_app(service: Service) -> web.Application:

@@ -106,12 +106,12 @@ class Settings:
         return (*found, Instance(name="no-backends", plan="premium", region="us-east", allocated=False))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m qprovider_ibm.emulator",
-        description="An IBM Quantum service on 127.0.0.1. It prints one line of JSON on its standard output when it"
-        " is ready, and ends on SIGTERM, SIGINT, or with the process that --parent names.",
-    )
+def settings_parser(
+    prog: str = "python -m qprovider_ibm.emulator",
+    description: str = "An IBM Quantum service on 127.0.0.1. It prints one line of JSON on its standard output when it"
+    " is ready, and ends on SIGTERM, SIGINT, or with the process that --parent names.",
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=description)
     add = parser.add_argument
     add("--port", type=int, default=0, metavar="N", help="port to listen on; 0 takes a free one (default)")
     add("--backends", type=int, metavar="N", help="number of backends; those past the bundled six are clones of them")
@@ -161,8 +161,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def settings_from_arguments(arguments: Sequence[str]) -> Settings:
     """The settings of a command line; a wrong one ends the program with a message."""
-    parser = _parser()
-    found: dict[str, Any] = dict(vars(parser.parse_args(arguments)))
+    parser = settings_parser()
+    return settings_of(parser, dict(vars(parser.parse_args(arguments))))
+
+
+def settings_of(parser: argparse.ArgumentParser, found: dict[str, Any]) -> Settings:
+    """The settings of a command line that was parsed; a wrong one ends the program with a message."""
     for name in ("api_keys", "instances"):
         if found[name] is None:
             del found[name]
