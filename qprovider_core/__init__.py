@@ -38,7 +38,12 @@ if TYPE_CHECKING:
     from qprovider_core._reconcile import Reconciled as Reconciled
     from qprovider_core._reconcile import reconcile as reconcile
     from qprovider_core._register import register_backend as register_backend
+    from qprovider_core._session import Batch as Batch
+    from qprovider_core._session import Session as Session
     from qprovider_core._target import build_target as build_target
+    from qprovider_core._usage import AccountUsage as AccountUsage
+    from qprovider_core._usage import UsageList as UsageList
+    from qprovider_core._usage import usage as usage
     from qprovider_core._waiting import Waited as Waited
     from qprovider_core._waiting import as_completed as as_completed
     from qprovider_core._waiting import wait as wait
@@ -71,7 +76,9 @@ _HOMES = {
     "_plugins": ("PluginInfo", "plugins", "register_plugin", "unregister_plugin"),
     "_reconcile": ("Reconciled", "reconcile"),
     "_register": ("register_backend",),
+    "_session": ("Batch", "Session"),
     "_target": ("build_target",),
+    "_usage": ("AccountUsage", "UsageList", "usage"),
     "_waiting": ("Waited", "as_completed", "wait"),
     "credentials": (
         "SavedAccount",
@@ -100,6 +107,7 @@ _HOMES = {
         "QProviderError",
         "ResponseError",
         "ResultError",
+        "SessionClosedError",
         "SubmitUnknownError",
         "TransportError",
         "UnknownAccountError",
@@ -109,6 +117,7 @@ _HOMES = {
         "UnknownNameError",
         "UnknownOptionError",
         "UnknownProviderError",
+        "UnknownSessionError",
         "UnsupportedError",
         "VetoError",
         "WhereError",

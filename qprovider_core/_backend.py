@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
 from qprovider_core._account import Account
+from qprovider_core._backend_sessions import CurrentSessions, InSessions
 from qprovider_core._checks import (
     check_width,
     checked_circuits,
@@ -32,13 +32,14 @@ from qprovider_core._job import Job, make_job
 from qprovider_core._submission import submit
 from qprovider_core._target import build_target
 from qprovider_core._translation import STAGE, FaultyQubitError, stage_is_installed
+from qprovider_core._vendor_class import vendor_class
 from qprovider_core.errors import (
     CircuitError,
     InvalidInputError,
     PluginError,
+    SessionClosedError,
     TransportError,
     UnknownBackendError,
-    failure_text,
 )
 from qprovider_core.ledger import ledger_in_use
 from qprovider_core.records import (
@@ -53,7 +54,7 @@ from qprovider_core.views import UNFETCHED, View
 COMMON_OPTIONS = ("shots", "memory", "job_tags", "name", "parameter_binds")
 
 
-class Backend(BackendV2):
+class Backend(InSessions, BackendV2):
     """A backend of any vendor. Nothing is fetched before it is needed; configuration, calibration and target are
     kept until `refresh()`.
 
@@ -69,6 +70,7 @@ class Backend(BackendV2):
         self.info = info
         self.as_of = as_of or datetime.now(UTC)
         self._lock = threading.RLock()
+        self._sessions = CurrentSessions()
         self._configuration: BackendConfiguration | None = None
         self._properties: BackendProperties | None = None
         self._properties_known = False
@@ -289,6 +291,7 @@ class Backend(BackendV2):
         Raises:
             InvalidInputError: A circuit or an option that this backend cannot take; nothing was submitted.
             LedgerError: It could not be written down; nothing was submitted.
+            SessionClosedError: The session that it was to join takes no more jobs.
             QProviderError: It did certainly not arrive.
         """
         return self._submit(self._checked_request(run_input, shots, memory, job_tags, name, parameter_binds, options))
@@ -307,6 +310,7 @@ class Backend(BackendV2):
         given = {**self._set_options(), **{key: v for key, v in options.items() if v is not None}}
         unknown = {**options, **given}
         chosen = checked_options(unknown, self._account.spec.run_options, COMMON_OPTIONS)
+        named = chosen.pop("session_id", None)  # some vendors' own option, which goes before the current session
         circuits = checked_circuits(run_input)
         number = checked_shots(
             self._option("shots", shots), self.max_shots, self.full_name, self._account.spec.default_shots
@@ -319,12 +323,16 @@ class Backend(BackendV2):
             tags=checked_tags(self._option("job_tags", job_tags), self._account.spec),
             name=checked_name(name),
             key=uuid.uuid4().hex,
+            session_id=self._joined(named),
         )
 
     def _submit(self, request: JobRequest, *, rerun_of: str | None = None) -> Job:
         ledger = ledger_in_use()
         try:
             info = submit(self._account, request, ledger=ledger, backend=self.info, rerun_of=rerun_of)
+        except SessionClosedError as exc:
+            self._sessions.told_closed(exc)
+            raise
         finally:  # attempts that fail are kept, too
             keep_circuits(self._account, ledger, request, self.info)
         job = make_job(self._account, info, backend=self, request=request)
@@ -350,11 +358,13 @@ class Backend(BackendV2):
         copied: Backend = type(self).__new__(type(self))
         copied.__dict__.update(self.__dict__)
         copied._lock = threading.RLock()
+        copied._sessions = self._sessions.copy()
         return copied
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Connections do not travel: it is opened anew, with the options that were set.
-        return (_reopened, (self._account, self.info, self.as_of), {"_options": self._options})
+        # Connections do not travel: it is opened anew, with the options that were set, in the same session.
+        state = {"_options": self._options, "_sessions": self._sessions}
+        return (_reopened, (self._account, self.info, self.as_of), state)
 
     def __repr__(self) -> str:
         size = f", {self.info.num_qubits} qubits" if self.info.num_qubits is not None else ""
@@ -380,21 +390,3 @@ def make_backend(account: Account, view: View, as_of: datetime) -> Backend:
         }
         handle.info = attrs.evolve(handle.info, **{k: v for k, v in told.items() if v is not None})
     return handle
-
-
-def vendor_class(path: str | None, base: type) -> type:
-    """The class at ``package.module:Class``, which must extend `base`; `base` itself when there is no path.
-
-    Raises:
-        PluginError: There is no such class, or it is of another kind.
-    """
-    if path is None:
-        return base
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as exc:  # the module is the vendor's: it may raise anything
-        raise PluginError(f"The class {path!r} cannot be had: {failure_text(exc)}.") from exc
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise PluginError(f"{path!r} is not a subclass of {base.__name__}.")
-    return found

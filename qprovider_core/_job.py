@@ -15,6 +15,7 @@ from qprovider_core._job_facts import JobFacts
 from qprovider_core._result import LazyResult, check_result
 from qprovider_core._told import newer
 from qprovider_core._tracked_job import Standing
+from qprovider_core._vendor_class import vendor_class
 from qprovider_core._waiting import check_seconds, watch_jobs
 from qprovider_core.errors import (
     DeadlineError,
@@ -234,7 +235,5 @@ def make_job(
     account: Account, info: JobInfo, *, backend: Backend | None = None, request: JobRequest | None = None
 ) -> Job:
     """The handle of a job, of the vendor's own class where it names one."""
-    from qprovider_core._backend import vendor_class  # late: backends import this module
-
     job: Job = vendor_class(account.spec.job_class, Job)(account, info, backend=backend, request=request)
     return job

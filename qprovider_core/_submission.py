@@ -24,6 +24,7 @@ from qprovider_core import config
 from qprovider_core._kept import note, say_once
 from qprovider_core._key_tag import tagged
 from qprovider_core._looking import Look, can_look, did_not_arrive, look
+from qprovider_core._session_state import of_session
 from qprovider_core.errors import LedgerError, PluginError, QProviderError, TransportError, VetoError, failure_text
 from qprovider_core.ledger import Ledger
 from qprovider_core.records import BackendInfo, Deadline, JobInfo, JobRecord, JobRequest, JobState, SubmissionOutcome
@@ -203,6 +204,7 @@ class Dispatch:
             instance=info.instance or request.backend.instance,
             backend=info.backend or request.backend.name,
             tags=info.tags or request.tags,
+            session_id=info.session_id or request.session_id,
             key=self._sent.key,
         )
         return filled
@@ -276,6 +278,7 @@ class Dispatch:
         told = getattr(exc, "retry_after_s", None)
         pause = float(told) if isinstance(told, int | float) and 0 <= told <= _LONGEST_LIMIT_S else None
         if last or not self._wait_for_limits or pause is None:
+            exc = of_session(self._sent.account, self._sent.request.session_id, exc, in_thread=self._in_thread)
             raise self._failed(exc, "vetoed" if isinstance(exc, VetoError) else "failed")
         _log.info("%s; it is sent again in %g s", exc.what, pause)
         note(self._sent.ledger, lambda kept: kept.note_event(self._sent.key, "failed", failure_text(exc)))

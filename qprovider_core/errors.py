@@ -16,10 +16,11 @@
     ├── InvalidInputError             what the caller passed (also a ValueError)
     │   ├── UnknownNameError          .name, .choices, .suggestions
     │   │   ├── UnknownProviderError, UnknownAccountError, UnknownBackendError,
-    │   │   └── UnknownAttributeError, UnknownOptionError, UnknownJobError
+    │   │   └── UnknownAttributeError, UnknownOptionError, UnknownJobError, UnknownSessionError
     │   ├── WhereError                .text, .position: a query that cannot be read
     │   └── CircuitError              .index: a circuit that the backend cannot run
     ├── NoMatchingBackendError        .reasons: why each backend was rejected
+    ├── SessionClosedError            .session_id, .closed_at: the session takes no more jobs
     └── JobError                      .job_id
         ├── JobFailedError            .code: the job ended in ERROR
         ├── JobCancelledError         the job was cancelled
@@ -33,6 +34,7 @@ Each message says what happened, why, and what to do next; the facts are attribu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from qprovider_core._text import printable_lines
@@ -358,6 +360,12 @@ class UnknownJobError(UnknownNameError):
     kind = "job"
 
 
+class UnknownSessionError(UnknownNameError):
+    """The vendor has no session or batch of this id."""
+
+    kind = "session"
+
+
 class WhereError(InvalidInputError):
     """A query text that cannot be read.
 
@@ -415,6 +423,31 @@ class NoMatchingBackendError(QProviderError):
             lines.append(f"  … and {len(self.reasons) - 20} more")
         lines += [f"  {error}" for error in self.errors]
         super().__init__(what, why="\n".join(lines) or None, hint=hint)
+
+
+class SessionClosedError(QProviderError):
+    """The session or batch takes no more jobs: it was closed, or its time is over. The job was not taken.
+
+    Attributes:
+        session_id: The vendor's id of it; None where the vendor has no sessions.
+        state: The vendor's word for how it stands; None when not known.
+        closed_at: When it was closed, aware UTC; None when not known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        session_id: str | None = None,
+        state: str | None = None,
+        closed_at: datetime | None = None,
+        why: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.session_id = session_id
+        self.state = state
+        self.closed_at = closed_at
 
 
 class JobError(QProviderError):

@@ -27,6 +27,7 @@ COMMANDS = {
     "result": ("result", "Show the result of a job; wait for it."),
     "run": ("run", "Run the circuits of a file and show their counts."),
     "tag": ("tag", "Change the tags, the name or the note of a job."),
+    "usage": ("usage", "Show the quantum time that accounts have used."),
     "watch": ("watch", "Watch jobs until they have ended."),
 }
 

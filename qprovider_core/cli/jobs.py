@@ -23,7 +23,7 @@ STATES = (
     "pending", "final",
 )  # fmt: skip
 _LIMIT = 20
-_FILTERS = ("provider", "account", "backend", "status", "tags", "name", "since", "until")
+_FILTERS = ("provider", "account", "backend", "status", "tags", "name", "session", "since", "until")
 
 
 class _Jobs(click.Group):
@@ -56,6 +56,7 @@ class _Jobs(click.Group):
 )
 @click.option("--tag", "tags", multiple=True, metavar="T", help="Only with this tag; may be repeated: with all.")
 @click.option("--name", metavar="N", help="Only those of this name.")
+@click.option("--session", metavar="ID", help="Only those of this session or batch.")
 @click.option("--since", type=When(), metavar="WHEN", help=f"Created then or later. {WHEN_HELP}")
 @click.option("--until", type=When(end=True), metavar="WHEN", help="Created then or before; of a date: by its end.")
 @click.option(
@@ -91,6 +92,7 @@ def command(ctx: click.Context, /, limit: int | None, all_: bool, form: str | No
         status=list(given["status"]) or None,
         tags=list(given["tags"]) or None,
         name=given["name"],
+        session_id=given["session"],
         created_after=given["since"],
         created_before=given["until"],
         limit=None if most is None else most + 1,

@@ -149,13 +149,18 @@ class Usage(Record):
 
 @attrs.frozen(kw_only=True, repr=False)
 class InstanceInfo(Record):
-    """One place of the account where backends are offered and jobs are billed."""
+    """One place of the account where backends are offered and jobs are billed.
+
+    Attributes:
+        usage: None where the vendor does not say, or was not asked; problem: why it could not be had, one line.
+    """
 
     name: str
     id: str | None = None
     plan: str | None = None
     region: str | None = None
     usage: Usage | None = None
+    problem: str | None = None
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -26,11 +26,17 @@ class SessionRequest(Record):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SessionInfo(Record):
-    """What the vendor tells of a session.
+    """What the vendor tells of a session. None: it does not say.
 
     Attributes:
-        state: The vendor's word; accepting_jobs: whether another job may join, None when not told.
+        state: The vendor's word; state_reason: why it is in it, in the vendor's words.
+        accepting_jobs: Whether another job may join.
+        max_time_s: Longest life of it; idle_time_s: for how long it stays active without a job;
+            remaining_s: what is left of its life. All in seconds.
         usage_s: Quantum time used so far, in seconds.
+        created_at, activated_at, closed_at: When it was opened, began to run jobs, and ended.
+        last_job_started_at, last_job_ended_at: Of its newest job that did.
+        user: Who opened it, by the vendor's id.
     """
 
     id: str
@@ -38,8 +44,20 @@ class SessionInfo(Record):
     mode: Literal["session", "batch"] = "session"
     backend: str | None = None
     state: str | None = None
+    state_reason: str | None = None
     accepting_jobs: bool | None = None
     max_time_s: float | None = None
+    idle_time_s: float | None = None
+    remaining_s: float | None = None
     usage_s: float | None = None
     created_at: datetime | None = time_field()
+    activated_at: datetime | None = time_field()
     closed_at: datetime | None = time_field()
+    last_job_started_at: datetime | None = time_field()
+    last_job_ended_at: datetime | None = time_field()
+    user: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it certainly takes no more jobs."""
+        return self.accepting_jobs is False or self.closed_at is not None

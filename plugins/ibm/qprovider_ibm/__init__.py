@@ -12,34 +12,36 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qprovider_core.hookspecs import hookimpl
-from qprovider_core.records import (
-    AccountInfo,
-    BackendConfiguration,
-    BackendInfo,
-    BackendProperties,
-    BackendRef,
-    BackendStatus,
-    Deadline,
-    ForeignAccount,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobQuery,
-    JobRef,
-    JobRequest,
-    JobResult,
-    ListProblem,
-    ProviderSpec,
-    SessionInfo,
-    SessionRequest,
-    Submission,
-)
+from qprovider_core.records import ProviderSpec
 from qprovider_ibm._credentials import API_KEY_HELP, IBMCredentials
 from qprovider_ibm.version import __version__
 
 if TYPE_CHECKING:
+    from qprovider_core import Batch as Batch
+    from qprovider_core import Session as Session
     from qprovider_core import job_monitor as job_monitor
     from qprovider_core import least_busy as least_busy
+    from qprovider_core.records import (
+        AccountInfo,
+        BackendConfiguration,
+        BackendInfo,
+        BackendProperties,
+        BackendRef,
+        BackendStatus,
+        Deadline,
+        ForeignAccount,
+        JobDetails,
+        JobInfo,
+        JobPage,
+        JobQuery,
+        JobRef,
+        JobRequest,
+        JobResult,
+        ListProblem,
+        SessionInfo,
+        SessionRequest,
+        Submission,
+    )
     from qprovider_ibm._backend import IBMBackend as IBMBackend
     from qprovider_ibm._composite_job import IBMCompositeJob as IBMCompositeJob
     from qprovider_ibm._connection import Connection
@@ -197,23 +199,23 @@ def qprovider_job_details(connection: Connection, job: JobRef, deadline: Deadlin
 
 @hookimpl
 def qprovider_open_session(connection: Connection, request: SessionRequest, deadline: Deadline) -> SessionInfo:
-    return connection.open_session(request, deadline)
+    return connection.sessions.open(request, deadline)
 
 
 @hookimpl
 def qprovider_close_session(connection: Connection, session_id: str, cancel: bool, deadline: Deadline) -> bool:
-    return connection.close_session(session_id, cancel, deadline)
+    return connection.sessions.close(session_id, cancel, deadline)
 
 
 @hookimpl
 def qprovider_session_details(connection: Connection, session_id: str, deadline: Deadline) -> SessionInfo:
-    return connection.session(session_id, deadline)
+    return connection.sessions.info(session_id, deadline)
 
 
 # -------------------------------------------------------------------------------------------- what users import
 
 _HOMES = {
-    "qprovider_core": ("job_monitor", "least_busy"),
+    "qprovider_core": ("Batch", "Session", "job_monitor", "least_busy"),
     "qprovider_ibm._backend": ("IBMBackend",),
     "qprovider_ibm._composite_job": ("IBMCompositeJob",),
     "qprovider_ibm._errors": ("IBMApiError",),

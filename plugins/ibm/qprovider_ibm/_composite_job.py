@@ -244,12 +244,13 @@ class IBMCompositeJob(Job):
                     hint="Run these circuits again with backend.run(…).",
                 )
         backend = self.backend()
+        session_id = backend._joined()  # the one that was joined may be over
         lost = [part for part in failed if part.job is None and self._arrived(part)]
         again = [part for part in failed if part not in lost]
         for part in again:
             part.again = None if part.job is None else part.job.ref
             if part.request is not None:
-                part.request = attrs.evolve(part.request, key=new_key())
+                part.request = attrs.evolve(part.request, key=new_key(), session_id=session_id)
             part.job, part.error, part.cancelled = None, None, False
         if failed:
             self._sending = Sending(backend, again)

@@ -28,8 +28,6 @@ from qprovider_core.records import (
     Deadline,
     InstanceInfo,
     ListProblem,
-    SessionInfo,
-    SessionRequest,
     Usage,
 )
 from qprovider_core.secret import get_logger
@@ -40,6 +38,7 @@ from qprovider_ibm._errors import IBMApiError, IBMAuthenticationError, IBMReques
 from qprovider_ibm._http import Answer
 from qprovider_ibm._instances import Directory, Instance, side_by_side
 from qprovider_ibm._jobs import Jobs
+from qprovider_ibm._sessions import Sessions
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -53,7 +52,7 @@ class Connection:
     Attributes:
         client: The calls of the service.
         directory: The account's instances.
-        jobs: Its jobs.
+        jobs: Its jobs; sessions: its sessions and batches.
     """
 
     def __init__(self, credentials: IBMCredentials) -> None:
@@ -61,6 +60,7 @@ class Connection:
         self.client = Client(credentials)
         self.directory = Directory(self.client, credentials)
         self.jobs = Jobs(self.client, self.directory, self.crn_of)
+        self.sessions = Sessions(self.client, self.directory, self.crn_of)
         self._lock = threading.Lock()
         self._places: dict[str, str] = {}  # name of a backend to the CRN it was last listed under
 
@@ -207,26 +207,17 @@ class Connection:
     # -- the account --------------------------------------------------------------------------------------
 
     def account_info(self, deadline: Deadline) -> AccountInfo:
-        """Whose account it is, its instances with their plans, and what of the first one's time is left."""
-        told = _wire.claims(self.client.token_text(deadline))
-        instances = self.instances(deadline)
-        usages = side_by_side(
-            lambda one: self.usage(one.crn, deadline), self.directory.chosen(deadline), deadline, "usage"
-        )
-        used = {
-            one.crn: answer
-            for one, answer in zip(self.directory.chosen(deadline), usages, strict=True)
-            if isinstance(answer, Usage)
-        }
-        first = self.directory.chosen(deadline)[0]
+        """Whose account it is, its instances with their plans, and what those that it uses have used."""
+        claims = _wire.claims(self.client.token_text(deadline))
+        instances, chosen = self.instances(deadline), self.directory.chosen(deadline)
+        usages = side_by_side(lambda one: self.usage(one.crn, deadline), chosen, deadline, "usage")
+        told = dict(zip((one.crn for one in chosen), usages, strict=True))
+        first = chosen[0]
         return AccountInfo(
-            owner=next((str(told[key]) for key in ("name", "email", "sub", "iam_id", "id") if told.get(key)), None),
+            owner=next((str(claims[key]) for key in ("name", "email", "sub", "iam_id", "id") if claims.get(key)), None),
             plan=next((one.plan for one in instances if one.crn == first.crn), first.plan),
-            instances=[
-                InstanceInfo(name=one.label, id=one.crn, plan=one.plan, region=one.region, usage=used.get(one.crn))
-                for one in instances
-            ],
-            usage=used.get(first.crn),
+            instances=[_described(one, told.get(one.crn)) for one in instances],
+            usage=_if_told(told[first.crn]),
         )
 
     def instances(self, deadline: Deadline) -> tuple[Instance, ...]:
@@ -246,43 +237,21 @@ class Connection:
         """Quantum time used and left of an instance."""
         return _wire.usage(self.client.usage(crn, deadline))
 
-    # -- sessions -----------------------------------------------------------------------------------------
 
-    def open_session(self, request: SessionRequest, deadline: Deadline) -> SessionInfo:
-        """Open a session or a batch."""
-        crn = self.crn_of(request.backend, deadline)
-        body: dict[str, Any] = {
-            "mode": "batch" if request.mode == "batch" else "dedicated",
-            "backend": request.backend.name,
-            "instance": crn,
-        }
-        if request.max_time_s is not None:
-            body["max_ttl"] = int(request.max_time_s)
-        return _wire.session_info(self.client.create_session(crn, body, deadline), crn)
+def _described(instance: Instance, told: Usage | QProviderError | None) -> InstanceInfo:
+    """An instance with what it used, or why that could not be had."""
+    return InstanceInfo(
+        name=instance.label,
+        id=instance.crn,
+        plan=instance.plan,
+        region=instance.region,
+        usage=_if_told(told),
+        problem=failure_text(told) if isinstance(told, QProviderError) else None,
+    )
 
-    def session(self, session_id: str, deadline: Deadline) -> SessionInfo:
-        """A session as it stands."""
-        crn, data = self._of_session(lambda crn: self.client.session(crn, session_id, deadline), deadline)
-        return _wire.session_info(data, crn)
 
-    def close_session(self, session_id: str, cancel: bool, deadline: Deadline) -> bool:
-        """Take no more jobs into it; with `cancel`, also drop those that wait."""
-        crn, _ = self._of_session(lambda crn: self.client.session(crn, session_id, deadline), deadline)
-        self.client.close_session(crn, session_id, deadline, cancel=cancel)
-        return True
-
-    def _of_session(
-        self, call: Callable[[str], Mapping[str, Any]], deadline: Deadline
-    ) -> tuple[str, Mapping[str, Any]]:
-        """The first instance that knows the session, and its answer."""
-        instances = self.directory.chosen(deadline)
-        for place, instance in enumerate(instances):
-            try:
-                return instance.crn, call(instance.crn)
-            except IBMRequestError as exc:
-                if exc.status != 404 or place == len(instances) - 1:
-                    raise
-        raise AssertionError("an account uses at least one instance")
+def _if_told(told: Usage | QProviderError | None) -> Usage | None:
+    return told if isinstance(told, Usage) else None
 
 
 class _Unread(LateMapping):

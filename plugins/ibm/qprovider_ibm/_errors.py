@@ -5,7 +5,8 @@ IBMApiError                        .status, .code, .message, .solution, .more_in
 ├── IBMTransportError              429 and 5xx (also a TransportError)
 ├── IBMRequestError                400, 409 and the like: nothing was done (also an InvalidInputError)
 ├── IBMUnknownBackendError         (also an UnknownBackendError)
-└── IBMUnknownJobError             (also an UnknownJobError)
+├── IBMUnknownJobError             (also an UnknownJobError)
+└── IBMUnknownSessionError         (also an UnknownSessionError)
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from qprovider_core.errors import (
     TransportError,
     UnknownBackendError,
     UnknownJobError,
+    UnknownSessionError,
 )
 from qprovider_core.secret import scrub
 
 _SHOWN = 300  # characters of a body that is not of the service's form
 UNKNOWN_BACKEND = ("1007", "1004")
 UNKNOWN_JOB = ("1291",)
+NO_SESSION = "1352"  # not possible, as on the open plan; closed; or not found
 
 
 class IBMApiError(QProviderError):
@@ -73,6 +76,10 @@ class IBMUnknownBackendError(IBMApiError, UnknownBackendError):
 
 class IBMUnknownJobError(IBMApiError, UnknownJobError):
     """The instance has no job of this id."""
+
+
+class IBMUnknownSessionError(IBMApiError, UnknownSessionError):
+    """No instance of the account has a session or batch of this id."""
 
 
 @attrs.frozen(kw_only=True)

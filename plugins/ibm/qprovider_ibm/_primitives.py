@@ -15,6 +15,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from qprovider_core._checks import _Fit, _operations, check_width, checked_shots, checked_tags
+from qprovider_core._session import Session
 from qprovider_core.errors import CircuitError, InvalidInputError
 from qprovider_core.records import EstimatePub, JobRequest, SamplePub
 from qprovider_ibm._circuit_checks import refuse_pulses
@@ -39,7 +40,7 @@ class _Primitive:
         backend: IBMBackend | None = None,
         options: Mapping[str, Any] | None = None,
         *,
-        mode: IBMBackend | None = None,
+        mode: IBMBackend | Session | None = None,
         job_tags: Sequence[str] | None = None,
         session_id: str | None = None,
         name: str | None = None,
@@ -47,21 +48,24 @@ class _Primitive:
     ) -> None:
         """
         Args:
-            backend: Where to run; mode: the same, by the word of IBM's own client.
+            backend: Where to run; mode: the same, by the word of IBM's own client, which may be a session or a batch.
             options: A mapping, or an object of the options' class; it is copied.
             job_tags: The same as ``options.environment.job_tags``.
-            session_id: Session or batch that the jobs belong to.
+            session_id: Session or batch that the jobs belong to. Without it, and without one as `mode`, it is the one
+                that is the backend's current one when they are submitted.
             name: The jobs' name.
             more: Options by name; those of ``options.environment`` too, such as ``private=True``.
         Raises:
             UnknownOptionError, InvalidInputError: An option that there is not, or a value that it does not take.
         """
-        backend = mode if backend is None else backend
+        self._session = mode if isinstance(mode, Session) else None
+        if backend is None:
+            backend = mode.backend if isinstance(mode, Session) else mode
         if backend is None or not callable(getattr(backend, "_submit", None)):
             raise InvalidInputError(
                 f"{type(self).__name__} takes a backend, not {backend!r}.", hint="Open it: provider.get_backend(name)."
             )
-        self._backend = backend
+        self._backend: IBMBackend = backend
         self._session_id = session_id
         self._name = name
         self._options = self._options_class()
@@ -87,8 +91,15 @@ class _Primitive:
 
     @property
     def session_id(self) -> str | None:
-        """Session or batch that its jobs belong to."""
-        return self._session_id
+        """Session or batch that its jobs belong to; None for none."""
+        session = self._session or self._backend.session
+        return self._session_id or (None if session is None else session.session_id)
+
+    def _joined(self) -> str | None:
+        if self._session is None or self._session_id is not None:
+            return self._backend._joined(self._session_id)
+        self._session.check_open()
+        return self._session.session_id
 
     def _submit(self, kind: Any, pubs: Sequence[SamplePub | EstimatePub]) -> IBMPrimitiveJob:
         options = self._options.to_dict()
@@ -103,7 +114,7 @@ class _Primitive:
             tags=checked_tags(tags, self._backend._account.spec),
             name=self._name,
             key=f"{PRIMITIVE_KEY}{uuid.uuid4().hex}",
-            session_id=self._session_id,
+            session_id=self._joined(),
         )
         handle = self._backend._submit(request)
         return IBMPrimitiveJob(handle._account, handle.info, backend=self._backend, request=request)

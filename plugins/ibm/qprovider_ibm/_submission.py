@@ -76,7 +76,7 @@ class Submissions:
                 capability="inputs",
             )
         tags = [tag for tag in _wire.tags_of_job(data) if not tag.startswith(_wire.KEY_PREFIX)]
-        kept = ("cost", "session_id", "calibration_id", "runtime")
+        kept = ("cost", "calibration_id", "runtime")  # not its session, which may be over
         body = {
             "program_id": told.extra.get("program"),
             "backend": told.backend,

@@ -280,11 +280,18 @@ def session_info(data: Mapping[str, Any], crn: str) -> SessionInfo:
         mode="batch" if data.get("mode") == "batch" else "session",
         backend=_text(data.get("backend_name")),
         state=_text(data.get("state")),
+        state_reason=_text(data.get("state_reason")),
         accepting_jobs=_flag(data.get("accepting_jobs")),
         max_time_s=_number(data.get("max_ttl")),
+        idle_time_s=_number(data.get("interactive_ttl")),
+        remaining_s=_number(data.get("active_ttl")),
         usage_s=_number(data.get("elapsed_time")),
         created_at=moment(data.get("started_at")),
+        activated_at=moment(data.get("activated_at")),
         closed_at=moment(data.get("closed_at")),
+        last_job_started_at=moment(data.get("last_job_started")),
+        last_job_ended_at=moment(data.get("last_job_completed")),
+        user=_text(data.get("user_id")),
     )
 
 

@@ -12,7 +12,8 @@ from qiskit.transpiler import Target
 
 import qprovider_core as qp
 from qprovider_core import _submission
-from qprovider_core._backend import Backend, vendor_class
+from qprovider_core._backend import Backend
+from qprovider_core._vendor_class import vendor_class
 from qprovider_core.errors import (
     CircuitError,
     InvalidInputError,

@@ -23,6 +23,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, InstructionProperties, Target
 
 import qprovider_ibm
+from qprovider_core._backend_sessions import CurrentSessions, InSessions
 from qprovider_core.errors import CircuitError, InvalidInputError, ResultError, UnknownOptionError
 from qprovider_core.records import BackendConfiguration, BackendInfo, JobInfo, JobState
 from qprovider_ibm._circuit_checks import check_pubs
@@ -65,7 +66,7 @@ class Account:
         return parse_result(json.dumps(encode(self.answer)).encode())
 
 
-class Device:
+class Device(InSessions):
     """Stands for the backend: it keeps what would be sent."""
 
     _properties_known = False
@@ -82,6 +83,7 @@ class Device:
         self.target = target()
         self._account = Account()
         self.sent = []
+        self._sessions = CurrentSessions()
 
     def configuration(self):
         return BackendConfiguration(
