@@ -31,6 +31,7 @@ The control API lies under ``/_emulator/`` and needs no token:
     POST   /_emulator/faults     {"kind": KIND, ...settings}; arms a fault
     GET    /_emulator/faults     {"faults": [...], "kinds": {...}}
     DELETE /_emulator/faults     disarm them all, mend all backends
+    POST   /_emulator/jobs       {"count"}; adds so many copies of the newest job that has ended
     GET    /_emulator/state      {"workers": [process ids], "jobs": number}
 
 Faults, with their settings. Those of requests take `path` and `method`, patterns such as ``/api/v1/jobs*`` (the

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
 from qprovider_ibm.emulator._faults import KINDS
+from qprovider_ibm.emulator._jobs import Job, new_id
 from qprovider_ibm.emulator._schema import Invalid
 from qprovider_ibm.emulator._service import Service
 from qprovider_ibm.emulator._web import no_content
@@ -26,6 +29,7 @@ class ControlApi:
             web.delete("/_emulator/faults", self.clear_faults),
             web.get("/_emulator/requests", self.requests),
             web.delete("/_emulator/requests", self.clear_requests),
+            web.post("/_emulator/jobs", self.copy_jobs),
             web.get("/_emulator/state", self.state),
         ]
 
@@ -80,6 +84,31 @@ class ControlApi:
         self._service.requests.clear()
         return no_content()
 
+    async def copy_jobs(self, request: web.Request) -> web.StreamResponse:
+        """A history at once: copies of the newest job that has ended, each a second before the next."""
+        jobs = self._service.jobs
+        try:
+            count = json.loads(await request.read())["count"]
+            source = next(job for job in reversed(jobs.values()) if job.final)
+            copies = [_earlier(source, timedelta(seconds=back)) for back in range(count, 0, -1)]
+        except StopIteration:
+            return web.json_response({"error": "no job has ended yet that could be copied"}, status=400)
+        except (ValueError, KeyError, TypeError, OverflowError) as exc:
+            return web.json_response({"error": f"not a number of jobs: {exc}"}, status=400)
+        later = list(jobs.values())
+        jobs.clear()
+        jobs.update({job.id: job for job in (*copies, *later)})
+        return web.json_response({"jobs": len(jobs)})
+
     async def state(self, request: web.Request) -> web.StreamResponse:
         """What a test of the emulator itself wants to see."""
         return web.json_response({"workers": self._service.pool.pids(), "jobs": len(self._service.jobs)})
+
+
+def _earlier(job: Job, by: timedelta) -> Job:
+    """The same job with an id of its own, so much earlier."""
+    made = copy.copy(job)
+    made.id, made.tags, made.created = new_id(), list(job.tags), job.created - by
+    made.running = None if job.running is None else job.running - by
+    made.finished = None if job.finished is None else job.finished - by
+    return made

@@ -147,6 +147,14 @@ class Emulator:
         found: dict[str, Any] = self._control("GET", "state")
         return found
 
+    def copy_jobs(self, count: int) -> None:
+        """Add that many copies of the newest job that has ended: a long history at once.
+
+        Raises:
+            ValueError: No job has ended yet.
+        """
+        self._control("POST", "jobs", {"count": count})
+
     def _control(self, method: str, what: str, body: Any = None) -> Any:
         from http.client import HTTPConnection  # late: slow to import
 
