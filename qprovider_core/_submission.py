@@ -263,7 +263,7 @@ class Dispatch:
             return self._accepted(self._filled(told.job))
         if told.outcome is SubmissionOutcome.ABSENT and believed and not self._is_under_way():
             if last or not isinstance(exc, TransportError):
-                raise self._failed(exc)
+                raise self._failed(self._in_session(exc))
             self._out = False
             return None
         if of_plugin:
@@ -278,11 +278,14 @@ class Dispatch:
         told = getattr(exc, "retry_after_s", None)
         pause = float(told) if isinstance(told, int | float) and 0 <= told <= _LONGEST_LIMIT_S else None
         if last or not self._wait_for_limits or pause is None:
-            exc = of_session(self._sent.account, self._sent.request.session_id, exc, in_thread=self._in_thread)
-            raise self._failed(exc, "vetoed" if isinstance(exc, VetoError) else "failed")
+            raise self._failed(self._in_session(exc), "vetoed" if isinstance(exc, VetoError) else "failed")
         _log.info("%s; it is sent again in %g s", exc.what, pause)
         note(self._sent.ledger, lambda kept: kept.note_event(self._sent.key, "failed", failure_text(exc)))
         time.sleep(pause)
+
+    def _in_session(self, exc: QProviderError) -> QProviderError:
+        """The same, or that the session that the job was to join is over."""
+        return of_session(self._sent.account, self._sent.request.session_id, exc, in_thread=self._in_thread)
 
     def _looked_up(self, failed_at: float, *, once: bool) -> tuple[Look, bool]:
         """What the vendor says of the key, asked until it can be believed; and whether that it has none can be."""

@@ -13,7 +13,7 @@ from qprovider_core._account import Account
 from qprovider_core._backend import Backend
 from qprovider_core._job import make_job
 from qprovider_core.errors import DeadlineError, JobTimeoutError, UnknownJobError
-from qprovider_core.records import JobInfo, JobState, SessionRequest
+from qprovider_core.records import JobInfo, JobState
 from qprovider_core.testing import circuits
 from qprovider_core.testing._base import RANKS, ContractBase, explained, needs
 
@@ -182,15 +182,3 @@ class JobChecks(ContractBase):
         assert answer is True, f"qprovider_delete_job answers True when done, not {answer!r}"
         with pytest.raises(UnknownJobError):
             account.retrieve_job(job.job_id(), instance=job.info.instance)
-
-    @needs("supports_sessions")
-    def test_a_session_opens_and_closes(self, account: Account, backend: Backend) -> None:
-        session = account.ask("qprovider_open_session", request=SessionRequest(backend=backend.info.ref))
-        assert session is not None, "qprovider_open_session gave nothing"
-        assert session.id, "the session has no id"
-        told = account.ask("qprovider_session_details", session_id=session.id)
-        assert told.id == session.id, f"asked for session {session.id}, told of {told.id}"
-        closed = account.ask("qprovider_close_session", session_id=session.id, cancel=True)
-        assert closed is True, f"qprovider_close_session answers True when done, not {closed!r}"
-        after = account.ask("qprovider_session_details", session_id=session.id)
-        assert after.accepting_jobs is not True, "a closed session still takes jobs"

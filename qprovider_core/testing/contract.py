@@ -13,6 +13,7 @@ from qprovider_core.testing._jobs import JobChecks
 from qprovider_core.testing._records import RecordChecks
 from qprovider_core.testing._running import RunningChecks
 from qprovider_core.testing._secrets import SecretChecks
+from qprovider_core.testing._sessions import SessionChecks
 
 
 class ProviderContract(
@@ -23,6 +24,7 @@ class ProviderContract(
     RecordChecks,
     RunningChecks,
     JobChecks,
+    SessionChecks,
     CancellingChecks,
     FindingChecks,
     SecretChecks,

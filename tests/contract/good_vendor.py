@@ -362,7 +362,7 @@ class GoodVendor:
         try:
             return self.session(connection.ask("GET", f"/sessions/{session_id}", deadline))
         except Missing as exc:
-            raise qp.ResponseError(f"There is no session {session_id}.", hint="Open one.") from exc
+            raise qp.UnknownSessionError(session_id, hint="Open one.") from exc
 
     @qp.hookimpl
     def qprovider_close_session(self, connection: Client, session_id: str, deadline: qp.Deadline) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
-_TOPICS = ("backends", "compiling", "counts", "guests", "jobs", "lists", "records")
+_TOPICS = ("backends", "compiling", "counts", "guests", "jobs", "lists", "records", "sessions")
 _found: dict[str, Defect] = {}
 
 

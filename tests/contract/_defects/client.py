@@ -7,7 +7,7 @@ import json
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from qprovider_core.errors import AuthenticationError, ResponseError, TransportError
+from qprovider_core.errors import AuthenticationError, InvalidInputError, ResponseError, TransportError
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret
 
@@ -40,6 +40,8 @@ class Client:
             raise Missing(answer["error"])
         if code == 401:
             raise AuthenticationError("Good Quantum does not know this token.", hint="Create another one.")
+        if code == 400:
+            raise InvalidInputError("Good Quantum does not take this.", why=answer["error"])
         raise ResponseError(f"Good Quantum answered {code}.", why=answer["error"])
 
     def _asked(self, method: str, address: str, deadline: Deadline, body: str | None) -> tuple[int, Any]:

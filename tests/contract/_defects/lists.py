@@ -1,4 +1,4 @@
-"""Defects in finding jobs and in what is kept of them: lists, pages, keys, tags, names, details, sessions."""
+"""Defects in finding jobs and in what is kept of them: lists, pages, keys, tags, names, details."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ class NameInSmallLetters(GoodVendor):
         return super().order(attrs.evolve(request, name=name))
 
 
-# -- details, deleting, sessions --------------------------------------------------------------------------
+# -- details, deleting --------------------------------------------------------------------------
 
 
 @defect("test_details_belong_to_the_job", "one circuit was sent, 2 come back")
@@ -242,22 +242,3 @@ class DeletedJobsStay(GoodVendor):
     def qprovider_delete_job(self, connection: Any, job: Any, deadline: Any) -> Any:
         self.job(connection, job, deadline)
         return True
-
-
-@defect("test_a_session_opens_and_closes", "a closed session still takes jobs")
-class SessionsStayOpen(GoodVendor):
-    """Closing a session is said to be done, and is not."""
-
-    @qp.hookimpl
-    def qprovider_close_session(self, connection: Any, session_id: str, deadline: Any) -> Any:
-        return True
-
-
-@defect("test_a_session_opens_and_closes", "told of session-")
-class AnotherSession(GoodVendor):
-    """A session's details have another id than the session."""
-
-    @qp.hookimpl
-    def qprovider_session_details(self, connection: Any, session_id: str, deadline: Any) -> Any:
-        session = super().qprovider_session_details(connection, session_id, deadline)
-        return attrs.evolve(session, id=f"session-{session.id}")
