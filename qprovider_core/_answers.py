@@ -18,10 +18,11 @@ import attrs
 
 from qprovider_core import config
 from qprovider_core._concurrency import in_background
-from qprovider_core._lanes import Lane, query_error, run_lane, with_several
+from qprovider_core._facts import place
+from qprovider_core._lanes import REFUSALS, Lane, query_error, run_lane, with_several
 from qprovider_core._lists import QueryError
 from qprovider_core._text import age_text
-from qprovider_core.errors import AuthenticationError, DeadlineError, InvalidInputError
+from qprovider_core.errors import DeadlineError, InvalidInputError
 from qprovider_core.query import BackendQuery, Cost, Rejections
 from qprovider_core.records import Deadline
 from qprovider_core.views import View
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 # A lane that is fetching facets ends itself at its deadline; this is how long its answer may take to arrive.
 _GRACE_S = 0.05
-# A vendor that refuses is not one that is down: what it told before is not given in place of that.
-_REFUSALS = (AuthenticationError, InvalidInputError)
 
 
 @attrs.frozen
@@ -116,6 +115,7 @@ def ask(
     """
     total_s = config.timeout_s(limits.timeout)
     each_s = total_s if limits.vendor_timeout is None else min(total_s, config.timeout_s(limits.vendor_timeout))
+    place()  # a setting that cannot be read is told once, not by every account
     as_of, started = datetime.now(UTC), time.monotonic()
     deadline = Deadline.after(each_s)
     if several is None:
@@ -123,7 +123,16 @@ def ask(
     lanes: dict[Future[Lane], tuple[Account, Callable[..., Lane]]] = {}
     for account in accounts:
         prefix = f"{account.name}/" if account.provider in several else ""
-        work = partial(run_lane, account, query, deadline, running, f"{prefix}{account.provider}:", limits.refresh)
+        work = partial(
+            run_lane,
+            account,
+            query,
+            deadline,
+            running,
+            f"{prefix}{account.provider}:",
+            limits.refresh,
+            limits.stale,
+        )
         lanes[in_background(work, f"{account.label}-query")] = (account, work)
     if watcher is not None:
         watcher.began(accounts)
@@ -133,7 +142,7 @@ def ask(
         late = not future.done()
         error = _late(each_s) if late else future.exception()
         lane = future.result() if error is None else None
-        if error is not None and limits.stale and not isinstance(error, _REFUSALS):
+        if error is not None and limits.stale and not isinstance(error, REFUSALS):
             lane = _stale_lane(account, again)
         outcomes[future] = one = _Outcome(account, lane, error, late, time.monotonic() - started)
         if watcher is not None:
@@ -180,6 +189,7 @@ def _gathered(outcomes: Sequence[_Outcome], asked_at: datetime) -> Answer:
             notes.append(f"{account.label}: does not answer; this is what it told {age_text(lane.told.age_s())} ago")
         answered.append((account, lane.views, lane.told.at))
         errors += lane.errors
+        notes += lane.notes
         rejected.extend(lane.rejected)
         requests += lane.requests
         remembered += lane.remembered

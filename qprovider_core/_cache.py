@@ -88,20 +88,24 @@ class Cache:
         """
         with self._lock:
             told = self._listing
-            if told is not None and self._list_holds(told):
+            if told is not None and self._list_holds(told, shelf):
                 return told
             if shelf is not None and (kept := shelf.listing()) is not None:
                 newer = told is None or kept.moment > told.moment
                 if newer and kept.moment > self._changed:
                     self._listing, self._unread = kept, kept.value
                     told = kept
-                    if self._list_holds(kept) and not shelf.changed_since(kept.at):
+                    if self._list_holds(kept, shelf):
                         return kept
             return told if stale else None
 
-    def _list_holds(self, told: Told[Listing]) -> bool:
+    def _list_holds(self, told: Told[Listing], shelf: Shelf | None) -> bool:
         whole = all(isinstance(one, BackendInfo) for one in told.value)  # else part of it could not be had
-        return told.age_s() < self._list_age_s and told.moment > self._changed and whole
+        return whole and told.age_s() < self._list_age_s and not self._moved(told, shelf)
+
+    def _moved(self, told: Told[Any], shelf: Shelf | None) -> bool:
+        """Whether this process, or one that shares the shelf, moved a queue since."""
+        return told.moment <= self._changed or (shelf is not None and shelf.changed_since(told.at))
 
     def keep_listing(self, told: Told[Listing], shelf: Shelf | None = None) -> None:
         with self._lock:
@@ -138,11 +142,11 @@ class Cache:
         if told is None:
             return None
         with self._lock:
-            return told if stale or self._facet_holds(facet, key, told) else None
+            return told if stale or self._facet_holds(facet, key, told, shelf) else None
 
-    def _facet_holds(self, facet: str, key: _Key, told: Told[Any]) -> bool:
+    def _facet_holds(self, facet: str, key: _Key, told: Told[Any], shelf: Shelf | None) -> bool:
         if facet == "status":
-            return told.age_s() < self._list_age_s
+            return told.age_s() < self._list_age_s and not self._moved(told, shelf)
         if facet == "configuration":
             version, own = self._versions.get(key), told.value.backend_version
             return told.age_s() < CONFIGURATION_AGE_S and (version is None or own is None or version == own)

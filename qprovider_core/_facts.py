@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -15,7 +16,7 @@ from qprovider_core import config
 from qprovider_core._cache import Cache, Listing, Told
 from qprovider_core._concurrency import Lanes
 from qprovider_core.attributes import FACET_HOOKS
-from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError
+from qprovider_core.errors import ConfigurationError, DeadlineError, InvalidInputError, PluginError
 from qprovider_core.records import (
     BackendConfiguration,
     BackendProperties,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _CALLS_AT_A_TIME = 32  # to one vendor, for a facet of several backends
 # Hooks after which queues are not as they were told.
 MOVING = frozenset({"qprovider_submit_job", "qprovider_cancel_job"})
+_all: weakref.WeakSet[Facts] = weakref.WeakSet()  # of all accounts of this process
+_all_lock = threading.Lock()
 
 
 @attrs.frozen
@@ -61,6 +64,8 @@ class Facts:
         self._listing: Future[Told[Listing]] | None = None
         self._outstanding: dict[tuple[str, BackendRef], Future[Told[Any]]] = {}
         self._shelves: tuple[Path, Shelf] | None = None
+        with _all_lock:
+            _all.add(self)
 
     # -- where answers are remembered ---------------------------------------------------------------------
 
@@ -79,8 +84,17 @@ class Facts:
             return True, self._shelves[1]
 
     def queue_moved(self) -> None:
-        """A job was submitted or cancelled: what was told of queues does not hold any more."""
-        self._cache.queue_moved(self._remembering()[1])
+        """A job was submitted or cancelled: what was told of queues does not hold any more, for no account of this
+        vendor, as they may share its devices. Never raises, for it stands between a job and its answer."""
+        try:
+            shelf = self._remembering()[1]
+        except ConfigurationError:  # whoever asks for something that may be remembered is told
+            shelf = None
+        with _all_lock:
+            others = list(_all)
+        for other in others:
+            if other._account.provider == self._account.provider:
+                other._cache.queue_moved(shelf if other is self else None)
 
     def forget(self, ref: BackendRef) -> None:
         """Ask for this backend's facets anew when they are needed next."""

@@ -13,8 +13,9 @@ import attrs
 
 from qprovider_core._cache import Listing, Told
 from qprovider_core._lists import QueryError
+from qprovider_core._text import age_text
 from qprovider_core.attributes import FACET_HOOKS
-from qprovider_core.errors import QProviderError, failure_text
+from qprovider_core.errors import AuthenticationError, InvalidInputError, QProviderError, failure_text
 from qprovider_core.query import BackendQuery, Cost, Rejections, sift, sift_views
 from qprovider_core.records import BackendInfo, Deadline, ListProblem
 from qprovider_core.secret import get_logger
@@ -23,10 +24,13 @@ from qprovider_core.views import View
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
+    from qprovider_core._facts import Got
 
 _log = get_logger("qprovider.query")
 
 _RENAMED = frozenset({"provider", "account", "full_name"})
+# A vendor that refuses is not one that is down: what it told before is not given in place of that.
+REFUSALS = (AuthenticationError, InvalidInputError)
 
 
 @attrs.define
@@ -41,6 +45,7 @@ class Lane:
     remembered: Counter[str] = attrs.field(factory=Counter)
     costs: Counter[Cost] = attrs.field(factory=Counter)
     told: Told[Listing] | None = None
+    notes: list[str] = attrs.field(factory=list)
 
 
 def run_lane(
@@ -50,11 +55,13 @@ def run_lane(
     running: bool,
     prefix: str,
     refresh: bool,
+    forgiving: bool,
     stale: Told[Listing] | None = None,
 ) -> Lane:
     """List, leave out what is garbage, sift, and stamp what is left.
 
     Args:
+        forgiving: Whether a facet that cannot be had may be one that was told earlier, however old.
         stale: A list that was told earlier: then nobody is asked, and what is remembered will do.
     """
     started = time.monotonic()
@@ -69,7 +76,7 @@ def run_lane(
     fetch = (
         partial(_recall, lane)
         if stale is not None
-        else partial(_fetch, lane, deadline=deadline, started=started, refresh=refresh)
+        else partial(_fetch, lane, deadline=deadline, started=started, refresh=refresh, forgiving=forgiving)
     )
     lane.views, rejected = sift(query, sound, fetch, available, prefix, lane.costs)
     lane.rejected.extend(rejected)
@@ -163,11 +170,20 @@ def _tell_apart(views: list[View], listed: Sequence[BackendInfo]) -> None:
 
 
 def _fetch(
-    lane: Lane, facet: str, views: Sequence[View], *, deadline: Deadline, started: float, refresh: bool
+    lane: Lane,
+    facet: str,
+    views: Sequence[View],
+    *,
+    deadline: Deadline,
+    started: float,
+    refresh: bool,
+    forgiving: bool,
 ) -> list[View]:
     """Put a facet into each view; one that fails or is late costs that backend only. Those that were asked for."""
     account = lane.account
     answers = account.facts.each(facet, [view.info.ref for view in views], deadline, refresh=refresh)
+    if forgiving:
+        answers = _with_earlier(lane, facet, views, answers, started)
     late, asked = 0, []
     for position, view in enumerate(views):
         got = answers.get(position)
@@ -199,6 +215,41 @@ def _fetch(
             )
         )
     return asked
+
+
+def _with_earlier(
+    lane: Lane, facet: str, views: Sequence[View], answers: dict[int, Got], started: float
+) -> dict[int, Got]:
+    """The answers, with what was told earlier in place of those that failed or are late."""
+    lacking = [
+        position
+        for position in range(len(views))
+        if (got := answers.get(position)) is None or (got.error is not None and not isinstance(got.error, REFUSALS))
+    ]
+    known = lane.account.facts.remembered(facet, [views[position].info.ref for position in lacking])
+    if not known:
+        return answers
+    instead = {lacking[index]: got for index, got in known.items()}
+    reasons = {
+        "it did not come in time"
+        if (got := answers.get(position)) is None or got.error is None
+        else failure_text(got.error)
+        for position in instead
+    }
+    lane.errors.append(
+        QueryError(
+            provider=lane.account.provider,
+            account=lane.account.name,
+            reason=f"the {facet} of {len(instead)} of its backends could not be had: {min(reasons)}",
+            elapsed_s=time.monotonic() - started,
+        )
+    )
+    age_s = max(got.told.age_s() for got in instead.values() if got.told is not None)
+    lane.notes.append(
+        f"{lane.account.label}: the {facet} of {len(instead)} of its backends is what it told"
+        f" {'up to ' if len(instead) > 1 else ''}{age_text(age_s)} ago"
+    )
+    return {**answers, **instead}
 
 
 def _recall(lane: Lane, facet: str, views: Sequence[View]) -> list[View]:

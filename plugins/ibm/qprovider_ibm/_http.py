@@ -31,7 +31,7 @@ from qprovider_core.errors import ConfigurationError, DeadlineError, ResponseErr
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret, get_logger
 from qprovider_ibm._endpoints import variable_that_names
-from qprovider_ibm._pools import new_session
+from qprovider_ibm._pools import MOST_AT_A_TIME, new_session, turn_at
 from qprovider_ibm.version import __version__
 
 _log = get_logger(__name__)
@@ -162,9 +162,12 @@ class Transport:
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:
-                answer = self._once(
-                    method, url, deadline, place, token, headers, query, body, form, read_timeout_s, most_bytes
-                )
+                with turn_at(_host(url), deadline.timeout) as granted:
+                    if not granted:
+                        raise _crowded(url, place)
+                    answer = self._once(
+                        method, url, deadline, place, token, headers, query, body, form, read_timeout_s, most_bytes
+                    )
             except TransportError as exc:
                 connecting = isinstance(exc, NotSentError)
                 connects += connecting
@@ -308,6 +311,14 @@ def _read(response: requests.Response, deadline: Deadline, most_bytes: int, plac
         if deadline.remaining_s() <= 0:
             raise _TooLateError
     return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def _crowded(url: str, place: str) -> DeadlineError:
+    return DeadlineError(
+        f"There was no time left for {place}: {MOST_AT_A_TIME} earlier requests to {_host(url)} are not answered yet.",
+        arrived=False,
+        hint="Allow more time with timeout= or QPROVIDER_TIMEOUT.",
+    )
 
 
 def _backoff(attempt: int) -> float:

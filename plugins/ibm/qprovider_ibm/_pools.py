@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -11,7 +15,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-_POOL = 32  # connections kept to one host: as many as threads ask at a time
+MOST_AT_A_TIME = 32  # requests under way to one host, of all accounts and threads together
+_POOL = MOST_AT_A_TIME  # connections kept to one host
 
 
 class _QuietConnection(HTTPConnection):
@@ -50,6 +55,40 @@ class _Adapter(HTTPAdapter):
         if isinstance(manager, urllib3.ProxyManager):
             manager.pool_classes_by_scheme = {"http": _QuietPool, "https": _QuietSecurePool}
         return manager
+
+
+_gates: dict[str, threading.Semaphore] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def turn_at(host: str, timeout_s: float | None) -> Iterator[bool]:
+    """A turn among the requests to one host.
+
+    Args:
+        timeout_s: How long to wait for one, in seconds; None for ever.
+    Returns:
+        Whether it came.
+    """
+    with _lock:
+        gate = _gates.setdefault(host, threading.Semaphore(MOST_AT_A_TIME))
+    granted = gate.acquire(timeout=timeout_s)
+    try:
+        yield granted
+    finally:
+        if granted:
+            gate.release()
+
+
+def _open_gates() -> None:
+    """In a process just forked: the threads that had their turns are not there to give them back."""
+    global _lock
+    _lock = threading.Lock()
+    _gates.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_open_gates)
 
 
 def new_session() -> requests.Session:

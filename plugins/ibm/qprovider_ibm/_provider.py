@@ -269,10 +269,13 @@ class IBMProvider:
         instance: str | None = None,
         *,
         use_fractional_gates: bool = False,
+        refresh: bool = False,
         **criteria: Any,
     ) -> IBMBackend:
         """The one backend of that name, or that satisfies the criteria.
 
+        Args:
+            refresh: Ask anew even where what was told before still holds; see `qprovider_core.get_backend`.
         Raises:
             UnknownBackendError: There is none, or there are several.
             InvalidInputError: Fractional gates are asked for, and it has none.
@@ -284,7 +287,7 @@ class IBMProvider:
         plain = name is not None and filters is None and min_num_qubits is None and not criteria
         if plain and not any(sign in str(name) for sign in "*?["):
             try:
-                backend = cast("IBMBackend", self._at(instance).get_backend(cast(str, name)))
+                backend = cast("IBMBackend", self._at(instance).get_backend(cast(str, name), refresh=refresh))
             except UnknownBackendError as exc:
                 if exc.why is None and not isinstance(exc, IBMApiError):
                     exc.why = f"{self._places(instance)} not offer it (any more): it may have been retired."
@@ -294,7 +297,13 @@ class IBMProvider:
                 backend.check_fractional_gates()
             return backend
         found = self.backends(
-            name, filters, min_num_qubits, instance, use_fractional_gates=use_fractional_gates, **criteria
+            name,
+            filters,
+            min_num_qubits,
+            instance,
+            use_fractional_gates=use_fractional_gates,
+            refresh=refresh,
+            **criteria,
         )
         if len(found) == 1:
             if use_fractional_gates:

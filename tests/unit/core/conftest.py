@@ -3,18 +3,21 @@ built from a few functions. Nothing here is automatic: a module asks for `isolat
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from qprovider_core import _plugin_loading, _plugins, fleet, hookimpl
+from qprovider_core import _facts, _plugin_loading, _plugins, fleet, hookimpl
 from qprovider_core._account import Account
 from qprovider_core.errors import UnknownJobError
 from qprovider_core.records import (
     BackendConfiguration,
     BackendInfo,
     BackendProperties,
+    BackendRef,
+    BackendStatus,
     JobInfo,
     JobPage,
     JobResult,
@@ -263,3 +266,96 @@ def service(device) -> Callable[..., Service]:
         return made
 
     return make
+
+
+class Asked:
+    """A vendor with two backends that counts what it is asked, and tells what a test puts into it.
+
+    Attributes:
+        asked: Words such as ``list`` or ``configuration of one``, in order.
+        trouble: Raised by every hook, where it is set.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.trouble: BaseException | None = None
+        self.listed: list[Any] = [
+            BackendInfo(name="one", num_qubits=5, operational=True, pending_jobs=1),
+            BackendInfo(name="two", num_qubits=9, operational=True, pending_jobs=2),
+        ]
+        self.version: str | None = None  # of configurations, calibrations and statuses
+        self.updated: datetime | None = None
+        self.pending = 3
+
+    def _heard(self, words: str) -> None:
+        self.asked.append(words)
+        if self.trouble is not None:
+            raise self.trouble
+
+    @hookimpl
+    def list_backends(self) -> Any:
+        self._heard("list")
+        return list(self.listed)
+
+    @hookimpl
+    def backend_configuration(self, backend: BackendRef) -> Any:
+        self._heard(f"configuration of {backend.name}")
+        return BackendConfiguration(
+            backend_name=backend.name, backend_version=self.version, n_qubits=5, basis_gates=("cx", "rz")
+        )
+
+    @hookimpl
+    def backend_status(self, backend: BackendRef) -> Any:
+        self._heard(f"status of {backend.name}")
+        return BackendStatus(
+            backend_name=backend.name, backend_version=self.version, operational=True, pending_jobs=self.pending
+        )
+
+    @hookimpl
+    def backend_properties(self, backend: BackendRef) -> Any:
+        self._heard(f"properties of {backend.name}")
+        return BackendProperties(
+            backend_name=backend.name, backend_version=self.version, last_update=self.updated, qubits=()
+        )
+
+    @hookimpl
+    def submit_job(self, request: Any) -> Any:
+        self._heard("submission")
+        return JobInfo(id="a1", state=JobState.QUEUED, backend=request.backend.name)
+
+    @hookimpl
+    def get_job(self, job: Any) -> Any:
+        return JobInfo(id=job.id, state=JobState.QUEUED, backend="one")
+
+    @hookimpl
+    def cancel_job(self) -> bool:
+        self._heard("cancellation")
+        return True
+
+    def since(self) -> list[str]:
+        """What it was asked since the last time, sorted."""
+        asked, self.asked = sorted(self.asked), []
+        return asked
+
+
+@pytest.fixture
+def asked(vendor, monkeypatch) -> Callable[..., Asked]:
+    """Registers such a vendor; answers are remembered in memory, the default."""
+    monkeypatch.delenv("QPROVIDER_CACHE", raising=False)
+    monkeypatch.delenv("QPROVIDER_CACHE_DIR", raising=False)
+    monkeypatch.setattr(_facts, "_chosen", None)
+    hooks = ("backend_configuration", "backend_status", "backend_properties", "submit_job", "get_job", "cancel_job")
+
+    def register(name: str = "acme", **changed: Any) -> Asked:
+        made = Asked()
+        spec = ProviderSpec(**{"name": name, "title": "Acme", "settle_time_s": 0.0, **changed})
+        vendor(name, made.list_backends, spec=spec, **{hook: getattr(made, hook) for hook in hooks})
+        return made
+
+    return register
+
+
+@pytest.fixture
+def acme(asked) -> Asked:
+    """One called acme."""
+    return asked()
