@@ -69,22 +69,23 @@ def emulate(arguments: Sequence[str]) -> int:
 
 def _lines(base: str, api_key: str, instances: Mapping[str, str], shell: str) -> list[str]:
     """What is printed: comments, and commands to paste."""
-    name, crn = next(iter(instances.items()))
-    ours = _addresses.environment(base, api_key)
-    theirs = {
-        "QISKIT_IBM_CHANNEL": "ibm_quantum_platform",
-        "QISKIT_IBM_TOKEN": api_key,
-        "QISKIT_IBM_URL": _addresses.runtime_url(base),
-        "QISKIT_IBM_INSTANCE": crn,
-        **_addresses.runtime_environment(base),
+    place, crn = next(iter(instances.items()))
+    # No QISKIT_IBM_* variables: the plugin reads those, too, and both blocks may be pasted into one shell.
+    fields = {
+        "channel": "ibm_quantum_platform",
+        "token": api_key,
+        "url": _addresses.runtime_url(base),
+        "instance": crn,
     }
+    service = ", ".join(f"{field}={value!r}" for field, value in fields.items())
     return [
         f"# IBM Quantum, emulated, at {base} until Ctrl-C. Instances: {', '.join(instances)}.",
         "# Paste this in another terminal:",
-        *(_set(key, value, shell) for key, value in ours.items()),
+        *(_set(name, value, shell) for name, value in _addresses.environment(base, api_key).items()),
         "# and see what is there:  qprovider backends --provider ibm",
-        f"# For qiskit-ibm-runtime, with the instance {name}: paste this, then QiskitRuntimeService()",
-        *(_set(key, value, shell) for key, value in theirs.items()),
+        f"# For qiskit-ibm-runtime, here with the instance {place}: paste this, too, and in Python",
+        f"#   service = QiskitRuntimeService({service})",
+        *(_set(name, value, shell) for name, value in _addresses.runtime_environment(base).items()),
     ]
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import time
-import warnings
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -24,99 +21,23 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loopback_only():
-    """Refuse every connection that leaves this machine, and every look-up of a name."""
-    patch = pytest.MonkeyPatch()
-    connect, resolve = socket.socket.connect, socket.getaddrinfo
-
-    def is_loopback(host):
-        try:
-            return host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
-
-    def guarded_connect(self, address):
-        assert self.family == socket.AF_UNIX or is_loopback(address[0]), f"a connection to {address}"
-        return connect(self, address)
-
-    def guarded_resolve(host, *args, **more):
-        assert is_loopback(host), f"a look-up of {host}"
-        return resolve(host, *args, **more)
-
-    patch.setattr(socket.socket, "connect", guarded_connect)
-    patch.setattr(socket, "getaddrinfo", guarded_resolve)
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    with Emulator(seed=7) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _no_faults(emulator):
-    emulator.clear_faults()
-    emulator.clear_requests()
-
-
-@pytest.fixture(scope="module")
-def environment(emulator, tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    for name in ("QISKIT_IBM_TOKEN", "QISKIT_IBM_INSTANCE", "QISKIT_IBM_URL", "QISKIT_IBM_CHANNEL"):
-        patch.delenv(name, raising=False)
-    for name, value in emulator.runtime_environment().items():
-        patch.setenv(name, value)
-    yield
-    patch.undo()
-
-
-def open_service(emulator, instance):
-    from qiskit_ibm_runtime import QiskitRuntimeService
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return QiskitRuntimeService(
-            channel="ibm_quantum_platform",
-            token=emulator.api_key,
-            url=emulator.runtime_url,
-            instance=emulator.instances[instance],
-        )
-
-
-@pytest.fixture(scope="module")
-def service(emulator, environment):
-    return open_service(emulator, "open-main")
-
-
-@pytest.fixture(scope="module")
-def premium(emulator, environment):
-    return open_service(emulator, "premium-eu")
-
-
-@pytest.fixture(scope="module")
-def belem(service):
-    return service.backend("ibmq_belem")
-
-
-@pytest.fixture(scope="module")
-def bell(belem):
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return generate_preset_pass_manager(1, backend=belem, seed_transpiler=1).run(circuit)
-
-
 def sampler(mode, **options):
     from qiskit_ibm_runtime import SamplerV2
 
     made = SamplerV2(mode=mode)
     made.options.update(**options)
     return made
+
+
+def open_service(emulator, instance):
+    from qiskit_ibm_runtime import QiskitRuntimeService
+
+    return QiskitRuntimeService(
+        channel="ibm_quantum_platform",
+        token=emulator.api_key,
+        url=emulator.runtime_url,
+        instance=emulator.instances[instance],
+    )
 
 
 def test_the_service_and_its_instances(service, emulator):
@@ -325,37 +246,80 @@ def test_a_circuit_that_the_client_lets_pass_fails_on_the_service(emulator, bele
         sampler(belem).run([bell]).result()
 
 
-def test_a_private_job(service, belem, bell):
+def test_a_private_job_tells_no_inputs_and_its_result_once(service, belem, bell):
     job = sampler(belem, environment={"private": True}).run([bell], shots=10)
     assert job.result()[0].data.meas.num_shots == 10
-    assert service.job(job.job_id()).private is True
+    again = service.job(job.job_id())
+    assert again.private is True
+    assert not again.inputs
+    assert again.result() is None  # 204, and the client makes that None
 
 
-def test_a_batch_on_the_open_plan_and_a_session_on_the_premium_plan(emulator, service, premium, bell):
-    from qiskit_ibm_runtime import Batch, Session
-
-    for kind, account in ((Batch, service), (Session, premium)):
-        backend = account.backend("ibmq_belem")
-        with kind(backend=backend) as session:
-            jobs = [sampler(session).run([bell], shots=20) for _ in range(2)]
-            for job in jobs:
-                assert job.result()[0].data.meas.num_shots == 20
-                assert job.session_id == session.session_id
-        details = session.details()
-        assert details["mode"] == ("batch" if kind is Batch else "dedicated")
-        assert details["state"] == "closed"
-        assert details["accepting_jobs"] is False
-        assert session.usage() > 0
-        assert len(account.jobs(session_id=session.session_id)) == 2
-
-
-def test_a_session_on_the_open_plan_is_refused(service, belem):
-    from qiskit_ibm_runtime import Session
-
-    with pytest.raises(Exception, match="open plan"):
-        Session(backend=belem)
+def test_a_dry_run_has_random_outcomes(belem, bell):
+    """Of a Bell pair, which otherwise knows hardly any odd outcomes."""
+    counts = sampler(belem).run([bell], shots=2000, dry_run=True).result()[0].data.meas.get_counts()
+    assert len(counts) == 4
+    assert min(counts.values()) > 400
 
 
 def test_server_errors_are_survived(emulator, belem, bell):
     emulator.fault("status", status=503, path="/api/v1/jobs*", times=2)
     assert sampler(belem).run([bell], shots=10).result()[0].data.meas.num_shots == 10
+
+
+def test_bodies_that_cannot_be_read(emulator, service, belem, bell):
+    """The client hands on what it cannot decode as the text that it is."""
+    job = sampler(belem).run([bell], shots=10)
+    whole = job.result()
+    path = f"/api/v1/jobs/{job.job_id()}/results"
+    emulator.fault("html_body", path=path, times=1)
+    assert "<html>" in service.job(job.job_id()).result()
+    emulator.fault("cut_body", path=path, how="short", times=1)
+    assert isinstance(service.job(job.job_id()).result(), str)
+    emulator.fault("cut_body", path=path, times=1)
+    with pytest.raises(Exception, match="IncompleteRead"):
+        service.job(job.job_id()).result()
+    assert service.job(job.job_id()).result()[0].data.meas == whole[0].data.meas
+
+
+def test_too_many_jobs_in_a_minute(environment, bell):
+    from qiskit_ibm_runtime.exceptions import IBMRuntimeError
+
+    with Emulator(rate_limit=2, backends=1) as strict, pytest.MonkeyPatch.context() as patch:
+        for name, value in strict.runtime_environment().items():
+            patch.setenv(name, value)
+        backend = open_service(strict, "open-main").backend("ibmq_belem")
+        jobs = [sampler(backend).run([bell], shots=5) for _ in range(2)]
+        with pytest.raises(IBMRuntimeError, match="limit is 2 per minute"):
+            sampler(backend).run([bell], shots=5)
+        assert all(job.result() for job in jobs)
+
+
+def test_a_usage_limit_that_is_reached(environment, bell):
+    from qiskit_ibm_runtime.exceptions import IBMRuntimeError
+
+    with Emulator(usage_limit_s=1, backends=1) as poor, pytest.MonkeyPatch.context() as patch:
+        for name, value in poor.runtime_environment().items():
+            patch.setenv(name, value)
+        service = open_service(poor, "premium-eu")
+        backend = service.backend("ibmq_belem")
+        sampler(backend).run([bell], shots=5).result()
+        usage = service.usage()
+        assert usage["usage_limit_reached"] is True
+        assert usage["usage_remaining_seconds"] == 0
+        with pytest.raises(IBMRuntimeError, match="usage limit"):
+            sampler(backend).run([bell], shots=5)
+
+
+def test_many_instances_and_one_whose_plan_is_archived(environment):
+    """The search is paged, one item a page."""
+    with Emulator(page_size=1, archived_plan=True, duplicate_name=True, backends=1) as wide:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in wide.runtime_environment().items():
+                patch.setenv(name, value)
+            service = open_service(wide, "archived")
+            plans = {instance["name"]: instance["plan"] for instance in service.instances()}
+            assert plans["archived"] == "unknown"
+            assert len(service.instances()) == 5
+        searches = [entry for entry in wide.requests() if entry["path"] == "/v3/resources/search"]
+        assert len(searches) >= 6
