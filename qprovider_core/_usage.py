@@ -142,7 +142,7 @@ def usage(
         found = list(_rows(one, info or AccountInfo()))
         rows += found
         errors += _problems(one, info)
-        if not any(row.told for row in found):
+        if found and not any(row.told for row in found):
             silent.append(one.label)
     notes = list(party.notes)
     if silent:
