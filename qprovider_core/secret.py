@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 from typing import NoReturn
 
@@ -25,6 +24,8 @@ class Secret:
         self._text: str | None = text
         if len(text) >= _SHORTEST_SCRUBBED:
             _known.add(text)
+            if '"' in text or "\\" in text or not (text.isascii() and text.isprintable()):
+                _known.update(_in_json(text))
 
     def reveal(self) -> str:
         """The text itself: hand it to the vendor's client and nowhere else."""
@@ -40,6 +41,8 @@ class Secret:
             return NotImplemented
         if self._text is None or other._text is None:
             return False
+        import hmac  # late: it loads OpenSSL
+
         return hmac.compare_digest(
             self._text.encode("utf-8", "surrogatepass"), other._text.encode("utf-8", "surrogatepass")
         )
@@ -66,6 +69,13 @@ class Secret:
 
     def __iter__(self) -> NoReturn:
         raise TypeError("a secret cannot be iterated; call reveal()")
+
+
+def _in_json(text: str) -> set[str]:
+    """How the text stands in JSON."""
+    import json  # late: few secrets need it
+
+    return {json.dumps(text, ensure_ascii=ascii)[1:-1] for ascii in (False, True)}
 
 
 def _unpickled() -> Secret:
