@@ -248,7 +248,7 @@ def test_a_submission_that_fails_ends_it_too(acme):
     one = qp.get_backend("acme:one")
     assert one.target.num_qubits == 5
     acme.trouble = TransportError("lost", arrived=True)
-    assert one.run(bell()).state() is JobState.SUBMIT_UNKNOWN
+    assert one.run(bell()).state().state is JobState.SUBMIT_UNKNOWN
     acme.trouble = None
     acme.since()
     qp.list_backends()
