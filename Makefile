@@ -40,8 +40,9 @@ check: $(INSTALLED)
 vendors:
 	@$(PYTHON) tools/vendors/run.py $(VENDORS)
 
+# `make bench BENCH="--only ibm"` for some lines, `BENCH=--quick` for a look; the figures go to build/benchmarks.json.
 bench: $(INSTALLED)
-	@export QPROVIDER_DATA_DIR=$$(mktemp -d); for file in benchmarks/bench_*.py; do echo "== $$file" && $(BIN)/python "$$file" || exit 1; done
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 stress: $(INSTALLED)
 	@$(BIN)/python benchmarks/stress_jobs.py

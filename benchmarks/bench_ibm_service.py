@@ -1,88 +1,126 @@
-"""The IBM plugin against qiskit-ibm-runtime: the same calls to one emulated service, side by side.
+"""The IBM plugin beside qiskit-ibm-runtime: the same calls to one emulated service.
 
-``python benchmarks/bench_ibm_service.py [--backends 100] [--latency 0.05] [--rounds 3] [--json]`` starts the emulator
-with that many backends and that latency a request, and prints for each call the median seconds of both, the ratio,
-and how many requests each made. Every round is cold: each side in a fresh process, timed after construction. The
-emulator runs on the same machine, so its work is in both sides' figures.
+Every run has a process of its own, with everything imported and the account open, so that its first call is a first
+call. The emulator runs on the same machine: its work is in both sides' figures.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from statistics import median
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
-from qprovider_ibm.emulator import Emulator
+from benchmarks import _fresh, _service
+from benchmarks._harness import Bench, Line, Measure, Sample, Side
+from benchmarks._sizes import Sizes
 
-CALLS: tuple[str, ...] = (
-    "construct with a CRN",
-    "backends()",
-    "backends(min_num_qubits=5, simulator=False, operational=True)",
-    "least_busy(min_num_qubits=5, simulator=False, operational=True)",
-    "filter on basis_gates",
-    "Bell job: submit and result",
-)
+OTHER = "qiskit-ibm-runtime"
+CRITERIA: dict[str, Any] = {"min_num_qubits": 5, "simulator": False, "operational": True}  # the tutorial's
+SMALL, LARGE = "ibmq_belem", "ibm_boston"  # of 5 and 156 qubits
+_COLD, _WARM = "first call", "again"
 
 
-def ours(call: str) -> tuple[float, int]:
-    """One call in this process, cold: seconds and jobs polls aside, nothing but the call."""
+def benches(sizes: Sizes) -> Iterator[Bench]:
+    group = f"IBM Quantum, emulated: {sizes.backends} backends, {1e3 * sizes.latency_s:g} ms a request"
+
+    def bench(name: str, lines: list[tuple[str, float | None]], rounds: int, prepare: Any = None) -> Bench:
+        made = tuple(Line(title, "IBMProvider", OTHER, ratio_at_most=goal) for title, goal in lines)
+        prepare = prepare or functools.partial(sides, call=name, number=sizes.jobs)
+        return Bench(name, group, made, prepare, sizes.rounds(rounds), emulator=True)
+
+    def twice(call: str, goal: float | None) -> list[tuple[str, float | None]]:
+        return [(f"{call}, {_COLD}", goal), (f"{call}, {_WARM}", None)]
+
+    yield bench("ibm-construct", [("construct, with an instance's CRN", None)], 5)
+    yield bench("ibm-list", twice("backends()", None), 3)
+    yield bench("ibm-filter", twice("backends(the tutorial's criteria)", 1 / 40), 3)
+    yield bench("ibm-least-busy", twice("least_busy(the same criteria)", 1 / 40), 3)
+    yield bench("ibm-gates", [("backends that have the gate cx", 1 / 10)], 3)
+    yield bench("ibm-bell", [("a Bell job: submit, wait, counts", None)], 5)
+    yield bench("ibm-target", [("a device of 156 qubits: open it, its Target", None)], 5)
+    yield bench("ibm-jobs", [(f"list {sizes.jobs:,} jobs", None)], 3, functools.partial(_job_list, number=sizes.jobs))
+
+
+def sides(stack: ExitStack, call: str, number: int) -> tuple[Side, Side]:
+    return lambda: _fresh.sample(ours, call, number), lambda: _fresh.sample(theirs, call, number)
+
+
+def _job_list(stack: ExitStack, number: int) -> tuple[Side, Side]:
+    """A history of jobs: one that runs, and copies of it."""
+    if _service.control("GET", "state")["jobs"] < number:
+        _fresh.sample(ours, "ibm-bell", number)
+        there = _service.control("GET", "state")["jobs"]
+        _service.control("POST", "jobs", {"count": max(0, number - there)})
+    return sides(stack, "ibm-jobs", number)
+
+
+# ------------------------------------------------------------------------------------- in a process of their own
+
+
+def ours(call: str, number: int) -> Sample:
+    """The measures of one call with this project; with two lines, of the call and of the same again."""
     from qiskit import QuantumCircuit  # noqa: F401  both sides have Qiskit loaded
 
     from qprovider_ibm import IBMBackend, IBMProvider  # noqa: F401
 
-    token, instance = os.environ["BENCH_TOKEN"], os.environ["BENCH_INSTANCE"]
-    criteria = {"min_num_qubits": 5, "simulator": False, "operational": True}
-    if call.startswith("construct"):
-        return timed(lambda: IBMProvider(token, instance=instance))
-    provider = IBMProvider(token, instance=instance)
-    if call == "backends()":
-        return timed(provider.backends)
-    if call.startswith("backends("):
-        return timed(lambda: provider.backends(**criteria))
-    if call.startswith("least_busy"):
-        return timed(lambda: provider.least_busy(**criteria))
-    if call.startswith("filter"):
-        return timed(lambda: provider.backends(basis_gates="cx"))
-    backend = provider.get_backend("ibmq_belem")
-    circuit = bell(backend)
-    return timed(lambda: backend.run(circuit, shots=1000).result().get_counts())
+    token, instance = _service.credentials()
+
+    def provider() -> Any:
+        return IBMProvider(token, instance=instance)
+
+    if call == "ibm-construct":
+        return (_service.counted(provider, _nothing),)
+    with provider() as opened:
+        if call == "ibm-list":
+            return _twice(opened.backends, _names)
+        if call == "ibm-filter":
+            return _twice(lambda: opened.backends(**CRITERIA), _names)
+        if call == "ibm-least-busy":
+            return _twice(lambda: opened.least_busy(**CRITERIA), _name)
+        if call == "ibm-gates":
+            return (_service.counted(lambda: opened.backends(basis_gates="cx"), _names),)
+        if call == "ibm-target":
+            return (_service.counted(lambda: opened.get_backend(LARGE).target, _size),)
+        if call == "ibm-jobs":
+            return (_service.counted(lambda: opened.jobs(limit=number), _number),)
+        backend = opened.get_backend(SMALL)
+        circuit = bell(backend)
+        return (_service.counted(lambda: backend.run(circuit, shots=1000).result().get_counts(), _shots),)
 
 
-def theirs(call: str) -> tuple[float, int]:
+def theirs(call: str, number: int) -> Sample:
     """The same with qiskit-ibm-runtime."""
     import warnings
 
     warnings.simplefilter("ignore")
     from qiskit_ibm_runtime import QiskitRuntimeService, SamplerV2
 
-    token, instance, url = (os.environ[name] for name in ("BENCH_TOKEN", "BENCH_INSTANCE", "BENCH_URL"))
+    token, instance = _service.credentials()
 
     def service() -> Any:
+        url = _service.runtime_url()
         return QiskitRuntimeService(channel="ibm_quantum_platform", token=token, url=url, instance=instance)
 
-    criteria = {"min_num_qubits": 5, "simulator": False, "operational": True}
-    if call.startswith("construct"):
-        return timed(service)
+    if call == "ibm-construct":
+        return (_service.counted(service, _nothing),)
     client = service()
-    if call == "backends()":
-        return timed(client.backends)
-    if call.startswith("backends("):
-        return timed(lambda: client.backends(**criteria))
-    if call.startswith("least_busy"):
-        return timed(lambda: client.least_busy(**criteria))
-    if call.startswith("filter"):
-        return timed(lambda: client.backends(filters=lambda backend: "cx" in backend.configuration().basis_gates))
-    backend = client.backend("ibmq_belem")
+    if call == "ibm-list":
+        return _twice(client.backends, _names)
+    if call == "ibm-filter":
+        return _twice(lambda: client.backends(**CRITERIA), _names)
+    if call == "ibm-least-busy":
+        return _twice(lambda: client.least_busy(**CRITERIA), _name)
+    if call == "ibm-gates":
+        return (_service.counted(lambda: client.backends(filters=_has_cx), _names),)
+    if call == "ibm-target":
+        return (_service.counted(lambda: client.backend(LARGE).target, _size),)
+    if call == "ibm-jobs":
+        return (_service.counted(lambda: client.jobs(limit=number), _number),)
+    backend = client.backend(SMALL)
     circuit = bell(backend)
     sampler = SamplerV2(mode=backend)
-    return timed(lambda: sampler.run([circuit], shots=1000).result()[0].data.meas.get_counts())
+    return (_service.counted(lambda: sampler.run([circuit], shots=1000).result()[0].data.meas.get_counts(), _shots),)
 
 
 def bell(backend: Any) -> Any:
@@ -95,86 +133,35 @@ def bell(backend: Any) -> Any:
     return transpile(circuit, backend, seed_transpiler=1)
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, int]:
-    import requests
-
-    control = f"{os.environ['BENCH_BASE']}/_emulator/requests"
-    requests.delete(control, timeout=30)
-    started = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - started
-    return seconds, requests.get(control, timeout=30).json()["count"]
+def _has_cx(backend: Any) -> bool:
+    return "cx" in backend.configuration().basis_gates
 
 
-def side(which: str, call: str, environment: dict[str, str]) -> tuple[float, int]:
-    """One call of one side in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--side", which, "--call", call],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{which}, {call}:\n{done.stderr}")
-    seconds, count = json.loads(done.stdout.splitlines()[-1])
-    return seconds, count
+def _twice(work: Callable[[], Any], tell: Callable[[Any], str | None]) -> tuple[Measure, Measure]:
+    return _service.counted(work, tell), _service.counted(work, tell)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backends", type=int, default=100)
-    parser.add_argument("--latency", type=float, default=0.05, help="seconds a request")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="only calls that have this text in them")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
-    parser.add_argument("--call", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.side:
-        print(json.dumps({"ours": ours, "theirs": theirs}[options.side](options.call)))
-        return
-    rows = []
-    with (
-        tempfile.TemporaryDirectory() as home,
-        Emulator(backends=options.backends, latency_s=options.latency) as emulator,
-    ):
-        environment = {
-            **os.environ,
-            **emulator.environment(),
-            "HOME": home,
-            "QPROVIDER_CONFIG_DIR": home,
-            "BENCH_BASE": emulator.base,
-            "BENCH_URL": emulator.runtime_url,
-            "BENCH_TOKEN": emulator.api_key,
-            "BENCH_INSTANCE": next(iter(emulator.instances.values())),
-            **emulator.runtime_environment(),
-        }
-        for call in (call for call in CALLS if options.only in call):
-            pairs = [
-                (side("ours", call, environment), side("theirs", call, environment)) for _ in range(options.rounds)
-            ]
-            mine, other = median(a[0] for a, _ in pairs), median(b[0] for _, b in pairs)
-            rows.append(
-                {
-                    "call": call,
-                    "ours_s": mine,
-                    "theirs_s": other,
-                    "times_faster": other / mine,
-                    "our_requests": pairs[0][0][1],
-                    "their_requests": pairs[0][1][1],
-                }
-            )
-            if not options.json:
-                print(
-                    f"{call:<66} {mine:8.3f} s {other:8.3f} s  {other / mine:6.1f} times faster, "
-                    f"{rows[-1]['our_requests']} and {rows[-1]['their_requests']} requests",
-                    flush=True,
-                )
-    if options.json:
-        print(json.dumps(rows, indent=1))
+def _nothing(_: Any) -> None:
+    return None
 
 
-if __name__ == "__main__":
-    main()
+def _names(backends: Any) -> str:
+    return " ".join(sorted(backend.name for backend in backends))
+
+
+def _name(backend: Any) -> str:
+    return str(backend.name)
+
+
+def _size(target: Any) -> str:
+    """Its gates, without control flow and the like, which stand on no qubits."""
+    gates = sorted(name for name in target.operation_names if set(target[name] or {None}) != {None})
+    return f"{target.num_qubits} qubits, {' '.join(gates)}"
+
+
+def _number(jobs: Any) -> str:
+    return f"{len(jobs)} jobs"
+
+
+def _shots(counts: Any) -> str:
+    return f"{sum(counts.values())} shots"

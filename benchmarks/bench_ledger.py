@@ -1,57 +1,158 @@
-"""What the ledger costs: a job written ahead, a listing of many jobs, room on the disk, and opening it.
+"""What the ledger costs: a job written ahead, what is noted later, listings of many jobs, room on the disk, opening it.
 
-``python benchmarks/bench_ledger.py [--jobs N] [--dir FOLDER]`` prints medians. "written ahead" is all that a submission
-waits for before it leaves the machine, from the request to the disk; beside it stand the same bytes written and synced
-without the ledger, which is the least that anything that outlasts a loss of power can cost on that disk. The listings
-are of the newest 50 jobs by two filters, records included; each pair is asked for several times, with rare and with
-frequent answers.
+"Written ahead" is all that a submission waits for before it leaves the machine, from the request to the disk; beside it
+the same bytes are packed, written and synced without the ledger, the least that anything that outlasts a loss of power
+can cost on that disk. The listings are of the newest 50 jobs, records included. The files lie in the folder for
+temporary files: ``TMPDIR=... python -m benchmarks --only ledger`` measures another disk.
 """
 
 from __future__ import annotations
 
-import argparse
+import functools
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from qiskit import QuantumCircuit
-
-from qprovider_core.ledger import Ledger, LedgerQuery
-from qprovider_core.ledger._pack import Packer
-from qprovider_core.ledger._requests import PackedRequest, pack_request
-from qprovider_core.records import (
-    BackendRef,
-    JobInfo,
-    JobRequest,
-    JobResult,
-    JobState,
-    JobUsage,
-    RegisterBits,
-    SamplePub,
-    SamplePubResult,
-)
+from benchmarks._harness import Bench, Line, Measure, Sample, Side, stopwatch, timed
+from benchmarks._sizes import Sizes
 
 CIRCUITS_BYTES = 16 << 20
-INSTANCES = [
-    f"crn:v1:bluemix:public:quantum-computing:us-east:a/{uuid.UUID(int=n).hex}:{uuid.UUID(int=n * 977)}::"
-    for n in range(1, 4)
-]
-BACKENDS = ["ibm_brisbane", "ibm_kyiv", "ibm_sherbrooke", "ibm_torino", "ibm_fez", "ibm_marrakesh"]
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 OPEN = "from qprovider_core.ledger import Ledger; import sys; Ledger(sys.argv[1]).find('x')"
+NOTES = ("what a vendor tells, noted", "a job read", "a result of 1.3 MB, kept", "a result of 1.3 MB, read")
 
 
-def bell(qubits: int = 2) -> QuantumCircuit:
+def benches(sizes: Sizes) -> Iterator[Bench]:
+    group = "The ledger: what a job waits for"
+    synced, plain = "packed, written, synced", "packed, written"
+    for name, title, circuits, qubits, other in (
+        ("bell", "a Bell circuit, written ahead", 1, 2, synced),
+        ("large", "20 circuits of 20 qubits, written ahead", 20, 20, synced),
+        ("bound", "a Bell job of this process, which need not outlast it", 1, 2, plain),
+    ):
+        prepare = functools.partial(written, circuits=circuits, qubits=qubits, bound=other == plain)
+        yield Bench(f"ledger-{name}", group, (Line(title, "ledger", other),), prepare, sizes.rounds(100), warm_up=1)
+    lines = tuple(Line(note, "ledger", None) for note in NOTES)
+    yield Bench("ledger-notes", group, lines, notes, sizes.rounds(50), warm_up=1)
+    group = f"The ledger: {sizes.ledger_jobs:,} jobs"
+    pair = Line("the newest 50 by two filters: the slowest of 23 pairs", "ledger", "without a filter")
+    prepare = functools.partial(listing, jobs=sizes.ledger_jobs)
+    yield Bench("ledger-list", group, (pair,), prepare, sizes.rounds(15), warm_up=1)
+    lines = (
+        Line("opened, asked for a job, closed", "ledger", None),
+        Line("room on the disk, without circuits", "ledger", None, unit="bytes a job"),
+    )
+    prepare = functools.partial(opened, jobs=sizes.ledger_jobs)
+    yield Bench("ledger-open", group, lines, prepare, sizes.rounds(15), warm_up=1)
+    line = Line("opened and asked for a job by a fresh process", "ledger", "python -c pass")
+    prepare = functools.partial(opened_afresh, jobs=sizes.ledger_jobs)
+    yield Bench("ledger-process", group, (line,), prepare, sizes.rounds(9), warm_up=1)
+
+
+def written(stack: ExitStack, circuits: int, qubits: int, bound: bool) -> tuple[Side, Side]:
+    from qprovider_core.ledger._requests import pack_request
+    from qprovider_core.records import JobRequest
+
+    folder = _folder(stack)
+    ledger = _ledger(stack, folder / "written.sqlite3")
+    plain = os.open(folder / "plain", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    stack.callback(os.close, plain)
+    made = request(circuits, qubits)
+
+    def ours() -> None:
+        one = JobRequest(backend=made.backend, pubs=made.pubs, tags=made.tags, key=uuid.uuid4().hex)
+        ledger.write(one, pack_request(one, CIRCUITS_BYTES), provider="ibm", account="default", process_bound=bound)
+
+    def by_hand() -> None:
+        packed = pack_request(made, CIRCUITS_BYTES)
+        os.write(plain, packed.request + (packed.circuits or b""))
+        if not bound:
+            os.fsync(plain)
+
+    return stopwatch(ours), stopwatch(by_hand)
+
+
+def notes(stack: ExitStack) -> tuple[Side, None]:
+    from qprovider_core.ledger._requests import pack_request
+    from qprovider_core.records import JobInfo, JobResult, JobState, RegisterBits, SamplePubResult
+
+    ledger = _ledger(stack, _folder(stack) / "noted.sqlite3")
+    bits = RegisterBits(name="meas", num_bits=100, data=random.Random(1).randbytes(13 * 100_000))
+    result = JobResult(pubs=[SamplePubResult(shots=100_000, registers=[bits])])
+    last = request(1)
+    ledger.write(last, pack_request(last, CIRCUITS_BYTES), provider="ibm", account="default")
+    info = JobInfo(id="job", state=JobState.DONE)
+    works: list[Callable[[], Any]] = [
+        lambda: ledger.told(last.key, info),
+        lambda: ledger.find(last.key),
+        lambda: ledger.put_result(last.key, result),
+        lambda: ledger.result(last.key),
+    ]
+    return (lambda: tuple(Measure(timed(work)[0]) for work in works)), None
+
+
+def listing(stack: ExitStack, jobs: int) -> tuple[Side, Side]:
+    from benchmarks._ledger_jobs import questions
+    from qprovider_core.ledger import LedgerQuery
+
+    ledger = _ledger(stack, filled(stack, jobs))
+
+    def select(**filters: Any) -> Callable[[], Any]:
+        query = LedgerQuery(**filters, limit=50)
+        return lambda: ledger.select(query)
+
+    asked = [select(**filters) for filters in questions(jobs).values()]
+    slowest = max(asked, key=lambda work: min(timed(work)[0] for _ in range(5)))
+    return stopwatch(slowest), stopwatch(select())
+
+
+def opened(stack: ExitStack, jobs: int) -> tuple[Side, None]:
+    from qprovider_core.ledger import Ledger
+
+    path = filled(stack, jobs)
+    size = path.stat().st_size / jobs
+
+    def open_and_close() -> None:
+        ledger = Ledger(path)
+        ledger.find("x")
+        ledger.close()
+
+    def side() -> Sample:
+        return Measure(timed(open_and_close)[0]), Measure(size)
+
+    return side, None
+
+
+def opened_afresh(stack: ExitStack, jobs: int) -> tuple[Side, Side]:
+    path = filled(stack, jobs)
+
+    def process(code: str) -> Side:
+        return stopwatch(lambda: subprocess.run([sys.executable, "-c", code, str(path)], check=True))
+
+    return process(OPEN), process("pass")
+
+
+def request(circuits: int, qubits: int = 2) -> Any:
+    from benchmarks._ledger_jobs import INSTANCES
+    from qprovider_core.records import BackendRef, JobRequest, SamplePub
+
+    return JobRequest(
+        backend=BackendRef(name="ibm_brisbane", instance=INSTANCES[0]),
+        pubs=[SamplePub(circuit=ghz(qubits), shots=4000) for _ in range(circuits)],
+        tags=("vqe", "run-7"),
+        key=uuid.uuid4().hex,
+    )
+
+
+def ghz(qubits: int) -> Any:
+    from qiskit import QuantumCircuit
+
     circuit = QuantumCircuit(qubits)
     circuit.h(0)
     for qubit in range(1, qubits):
@@ -60,223 +161,25 @@ def bell(qubits: int = 2) -> QuantumCircuit:
     return circuit
 
 
-def request(circuits: int, qubits: int = 2) -> JobRequest:
-    return JobRequest(
-        backend=BackendRef(name="ibm_brisbane", instance=INSTANCES[0]),
-        pubs=[SamplePub(circuit=bell(qubits), shots=4000) for _ in range(circuits)],
-        tags=("vqe", "run-7"),
-        key=uuid.uuid4().hex,
-    )
+def filled(stack: ExitStack, jobs: int) -> Path:
+    """A file with that many jobs."""
+    from benchmarks._ledger_jobs import fill
+    from qprovider_core.ledger import Ledger
+
+    path = _folder(stack) / "jobs.sqlite3"
+    ledger = Ledger(path)
+    fill(ledger, jobs)
+    ledger.close()
+    return path
 
 
-def medians(work: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each, done in turn."""
-    taken: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(repeats):
-        for name, call in work.items():
-            start = time.perf_counter()
-            call()
-            taken[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in taken.items()}
+def _ledger(stack: ExitStack, path: Path) -> Any:
+    from qprovider_core.ledger import Ledger
+
+    ledger = Ledger(path)
+    stack.callback(ledger.close)
+    return ledger
 
 
-def written_ahead(folder: Path) -> None:
-    ledger = Ledger(folder / "written.sqlite3")
-    plain = os.open(folder / "plain", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-
-    def ahead(circuits: int, qubits: int) -> Callable[[], object]:
-        made = request(circuits, qubits)
-
-        def call() -> None:
-            one = JobRequest(backend=made.backend, pubs=made.pubs, tags=made.tags, key=uuid.uuid4().hex)
-            ledger.write(one, pack_request(one, CIRCUITS_BYTES), provider="ibm", account="default")
-
-        return call
-
-    def packed(circuits: int, qubits: int) -> Callable[[], object]:
-        made = request(circuits, qubits)
-        return lambda: pack_request(made, CIRCUITS_BYTES)
-
-    def synced(circuits: int, qubits: int) -> Callable[[], object]:
-        made = pack_request(request(circuits, qubits), CIRCUITS_BYTES)
-
-        def call() -> None:
-            os.write(plain, made.request + (made.circuits or b""))
-            os.fsync(plain)
-
-        return call
-
-    def bound() -> None:
-        one = request(1)
-        ledger.write(one, pack_request(one, CIRCUITS_BYTES), provider="local", account="default", process_bound=True)
-
-    print("written ahead (median)")
-    for name, circuits, qubits in (("one Bell circuit", 1, 2), ("20 circuits of 20 qubits", 20, 20)):
-        found = medians(
-            {
-                "with": ahead(circuits, qubits),
-                "packed": packed(circuits, qubits),
-                "synced": synced(circuits, qubits),
-            },
-            200,
-        )
-        print(
-            f"  {name:<28} {found['with'] * 1e3:6.2f} ms, of which packing {found['packed'] * 1e3:6.2f} ms; the same "
-            f"bytes packed, written and synced without it {(found['packed'] + found['synced']) * 1e3:6.2f} ms; ratio "
-            f"{found['with'] / (found['packed'] + found['synced']):.2f}"
-        )
-    print(f"  {'a job of this process':<28} {medians({'bound': bound}, 200)['bound'] * 1e3:6.2f} ms")
-    os.close(plain)
-    bits = RegisterBits(name="meas", num_bits=100, data=random.Random(1).randbytes(13 * 100_000))
-    result = JobResult(pubs=[SamplePubResult(shots=100_000, registers=[bits])])
-    last = request(1)
-    ledger.write(last, pack_request(last, CIRCUITS_BYTES), provider="ibm", account="default")
-    info = JobInfo(id="job", state=JobState.DONE)
-    found = medians(
-        {
-            "told": lambda: ledger.told(last.key, info),
-            "find": lambda: ledger.find(last.key),
-            "put": lambda: ledger.put_result(last.key, result),
-            "get": lambda: ledger.result(last.key),
-        },
-        50,
-    )
-    print(f"  what a vendor tells, noted   {found['told'] * 1e3:6.2f} ms; a job read {found['find'] * 1e3:6.2f} ms")
-    print(f"  a result of 1.3 MB, kept     {found['put'] * 1e3:6.2f} ms; read {found['get'] * 1e3:6.2f} ms\n")
-
-
-def fill(ledger: Ledger, jobs: int) -> None:
-    """A heavy user's jobs: four steps and the usage of each."""
-    draw = random.Random(7)
-    bare = PackedRequest(request=Packer().pack({"pubs": ()}), circuits=None, num_circuits=1)
-    clock = [BEGAN]
-    ledger._now = lambda: clock[0]
-    file = ledger._file
-    with file.writing(durable=False) as db:
-        file.writing = lambda **_: nullcontext(db)  # type: ignore[method-assign]  # one transaction for all of them
-        for number in range(jobs):
-            clock[0] = BEGAN + timedelta(seconds=150 * number)
-            one(ledger, draw, bare, number, jobs, clock)
-    del file.writing
-    ledger._now = lambda: datetime.now(UTC)
-
-
-def one(
-    ledger: Ledger, draw: random.Random, bare: PackedRequest, number: int, jobs: int, clock: list[datetime]
-) -> None:
-    tags = [f"project-{number % 5}", "production" if number < jobs // 2 else "trial"]
-    if number % 1000 == 0:
-        tags.append("paper")
-    if number % 25 == 0 and number < jobs // 2:
-        tags.append("old-sweep")
-    backend = "ibm_retired" if number < 40 else draw.choice(BACKENDS)
-    made = JobRequest(
-        backend=BackendRef(name=backend, instance=draw.choice(INSTANCES)),
-        pubs=[SamplePub(circuit=None, shots=4000)],
-        tags=tags,
-        name="vqe" if number % 3 else f"step-{number}",
-        key=f"{draw.getrandbits(128):032x}",
-        session_id=f"session-{number // 50}" if number % 2 else None,
-    )
-    ledger.write(made, bare, provider="ibm", account="work" if number % 4 else "default")
-    job = f"d{draw.getrandbits(80):020x}"
-    ledger.accepted(made.key, JobInfo(id=job, state=JobState.QUEUED, created_at=clock[0]))
-    if number >= jobs - 20:
-        return
-    state = JobState.ERROR if number % 400 == 0 else JobState.DONE
-    clock[0] += timedelta(seconds=40)
-    ledger.told(made.key, JobInfo(id=job, state=JobState.RUNNING, started_at=clock[0]))
-    ledger.told(
-        made.key,
-        JobInfo(
-            id=job,
-            state=state,
-            ended_at=clock[0],
-            usage=JobUsage(quantum_s=2.0, estimated_s=3.1),
-            error="The circuit is not of the backend's instruction set." if state is JobState.ERROR else None,
-        ),
-    )
-
-
-def listings(ledger: Ledger, jobs: int) -> None:
-    middle = BEGAN + timedelta(seconds=150 * jobs // 2)
-    pairs: dict[str, dict[str, Any]] = {
-        "none": {},
-        "provider, done": {"providers": ["ibm"], "states": [JobState.DONE]},
-        "provider, failed (rare)": {"providers": ["ibm"], "states": [JobState.ERROR]},
-        "provider, pending (rare)": {"providers": ["ibm"], "pending": True},
-        "backend, done": {"backends": ["ibm_fez"], "states": [JobState.DONE]},
-        "retired backend, done": {"backends": ["ibm_retired"], "states": [JobState.DONE]},
-        "retired backend, failed": {"backends": ["ibm_retired"], "states": [JobState.ERROR]},
-        "backends by pattern, account": {"backends": ["ibm_*e*"], "accounts": ["default"]},
-        "instance, backend": {"instance": INSTANCES[1], "backends": ["ibm_kyiv"]},
-        "tag (1/5), backend": {"tags": ["project-3"], "backends": ["ibm_kyiv"]},
-        "tag (1/1000), provider": {"tags": ["paper"], "providers": ["ibm"]},
-        "tag (1/1000), failed": {"tags": ["paper"], "states": [JobState.ERROR]},
-        "tag (old half), provider": {"tags": ["production"], "providers": ["ibm"]},
-        "tag (1/50, old), done": {"tags": ["old-sweep"], "states": [JobState.DONE]},
-        "tag (new half), retired": {"tags": ["trial"], "backends": ["ibm_retired"]},
-        "two tags (none has both)": {"tags": ["production", "trial"]},
-        "tag (1/5), failed": {"tags": ["project-0"], "states": [JobState.ERROR]},
-        "name (2/3), failed": {"name": "vqe", "states": [JobState.ERROR]},
-        "name (one job), provider": {"name": "step-300", "providers": ["ibm"]},
-        "session, done": {"session_id": "session-3", "states": [JobState.DONE]},
-        "before the middle, backend": {"created_before": middle, "backends": ["ibm_torino"]},
-        "after the middle, failed": {"created_after": middle, "states": [JobState.ERROR]},
-        "no such tag, provider": {"tags": ["nowhere"], "providers": ["ibm"]},
-        "no such provider, done": {"providers": ["acme"], "states": [JobState.DONE]},
-    }
-    print(f"the newest 50 of {jobs:,} jobs (median)")
-
-    def listed(pair: dict[str, Any]) -> Callable[[], object]:
-        query = LedgerQuery(**pair, limit=50)
-        return lambda: ledger.select(query)
-
-    found = medians({name: listed(pair) for name, pair in pairs.items()}, 15)
-    for name, pair in pairs.items():
-        count = len(ledger.select(LedgerQuery(**pair, limit=50)))
-        print(f"  {name:<28} {found[name] * 1e3:6.2f} ms   {count} jobs")
-    print(f"  {'slowest':<28} {max(found.values()) * 1e3:6.2f} ms\n")
-
-
-def opening(path: Path) -> None:
-    def run(code: str) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, "-c", code, str(path)], check=True)
-
-    def opened() -> None:
-        ledger = Ledger(path)
-        ledger.find("x")
-        ledger.close()
-
-    print("opened, asked for a job and closed (median)")
-    print(f"  in a process that runs       {medians({'open': opened}, 50)['open'] * 1e3:6.2f} ms")
-    found = medians({"bare": run("pass"), "ours": run(OPEN)}, 9)
-    print(
-        f"  in a fresh process           {found['ours'] * 1e3:6.1f} ms, a bare one {found['bare'] * 1e3:6.1f} ms; "
-        f"ratio {found['ours'] / found['bare']:.2f}"
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--dir", help="where to write; by default in the folder for temporary files")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.dir) as name:
-        folder = Path(name)
-        written_ahead(folder)
-        path = folder / "jobs.sqlite3"
-        ledger = Ledger(path)
-        fill(ledger, arguments.jobs)
-        ledger.close()
-        size = path.stat().st_size
-        print(
-            f"{arguments.jobs:,} jobs without circuits: {size / 1e6:.1f} MB, {size / arguments.jobs:.0f} bytes a job\n"
-        )
-        listings(ledger, arguments.jobs)
-        ledger.close()
-        opening(path)
-
-
-if __name__ == "__main__":
-    main()
+def _folder(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory()))

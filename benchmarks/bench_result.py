@@ -1,35 +1,59 @@
-"""A sampler's result of a million shots over 100 bits: our `Result` against Qiskit's `BitArray`, side by side.
+"""A sampler's result of a million shots over 100 bits: the core's `Result` beside Qiskit's `BitArray`.
 
-``python benchmarks/bench_result.py [--json]`` gives both the same array as it comes out of the decoder, once with all
-outcomes different and once with few, and asks for counts or for each shot's bits. Every measurement has a process of
-its own. Printed are the median CPU seconds, the median of the ratios, and the ratio of the median peaks of memory
-(whole processes, and what each added to its own imports and the array).
+Both get the same array as it comes out of the decoder, once with all outcomes different and once with few, and are
+asked for counts or for each shot's bits. Every run has a process of its own. The memory is what the call adds at most
+to its own imports and the array.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
-from statistics import median
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from qiskit.primitives import BitArray
+from benchmarks import _fresh
+from benchmarks._harness import Bench, Line, Measure, Sample, Side, cpu_timed
+from benchmarks._memory import added_mib
+from benchmarks._sizes import Sizes
 
-from qprovider_core._result import LazyResult
-from qprovider_core.records import JobResult, RegisterBits, SamplePubResult
-
-SHOTS, BITS, SEED, ROUNDS = 1_000_000, 100, 7, 5
+BITS, SEED = 100, 7
+KINDS = {"different": "all outcomes different", "few": "eight outcomes"}
 
 
-def outcomes(kind: str, shots: int = SHOTS) -> NDArray[np.uint8]:
+def benches(sizes: Sizes) -> Iterator[Bench]:
+    group = f"A result of {sizes.shots:,} shots over {BITS} bits"
+    for work, title in (("counts", "counts"), ("memory", "each shot's bits")):
+        for kind, said in KINDS.items():
+            prepare = functools.partial(sides, work=work, kind=kind, shots=sizes.shots)
+            lines = (
+                Line(f"{title}, {said}", "Result", "BitArray", unit="CPU s"),
+                Line(f"{title}, {said}, memory", "Result", "BitArray", unit="MiB"),
+            )
+            yield Bench(f"result-{work}-{kind}", group, lines, prepare, sizes.rounds(5))
+
+
+def sides(stack: ExitStack, work: str, kind: str, shots: int) -> tuple[Side, Side]:
+    few = outcomes(kind, min(shots, 1000))
+    assert WORK[work]["ours"](few) == WORK[work]["qiskit"](few)
+    return (
+        lambda: _fresh.sample(measure, work, kind, "ours", shots),
+        lambda: _fresh.sample(measure, work, kind, "qiskit", shots),
+    )
+
+
+def measure(work: str, kind: str, side: str, shots: int) -> Sample:
+    """In a fresh process: CPU time and memory of one side."""
+    WORK[work][side](outcomes(kind, 10))  # imports what it needs
+    rows = outcomes(kind, shots)
+    mib, (seconds, answer) = added_mib(lambda: cpu_timed(lambda: WORK[work][side](rows)))
+    return Measure(seconds, answer=f"{len(answer)} entries"), Measure(mib)
+
+
+def outcomes(kind: str, shots: int) -> Any:
     """The packed bits of all shots."""
+    import numpy as np
+
     rng = np.random.default_rng(SEED)
     width = (BITS + 7) // 8
     if kind == "few":
@@ -40,85 +64,28 @@ def outcomes(kind: str, shots: int = SHOTS) -> NDArray[np.uint8]:
     return rows
 
 
-def result(rows: NDArray[np.uint8]) -> LazyResult:
+def result(rows: Any) -> Any:
+    from qprovider_core._result import LazyResult
+    from qprovider_core.records import JobResult, RegisterBits, SamplePubResult
+
     register = RegisterBits(name="meas", num_bits=BITS, data=rows.data)
     record = JobResult(pubs=[SamplePubResult(shots=len(rows), registers=[register])])
     return LazyResult(record, backend_name="one", backend_version=None, job_id="job")
 
 
-WORK: Mapping[str, Mapping[str, Callable[[NDArray[np.uint8]], Any]]] = {
+def bit_array(rows: Any) -> Any:
+    from qiskit.primitives import BitArray
+
+    return BitArray(rows, BITS)
+
+
+WORK: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "counts": {
         "ours": lambda rows: result(rows).get_counts(),
-        "qiskit": lambda rows: BitArray(rows, BITS).get_counts(),
+        "qiskit": lambda rows: bit_array(rows).get_counts(),
     },
     "memory": {
         "ours": lambda rows: result(rows).get_memory(),
-        "qiskit": lambda rows: BitArray(rows, BITS).get_bitstrings(),
+        "qiskit": lambda rows: bit_array(rows).get_bitstrings(),
     },
 }
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def measure(work: str, kind: str, side: str) -> dict[str, float]:
-    """In this process: CPU time and peak of memory of one side."""
-    rows = outcomes(kind)
-    before = peak_mb()
-    started = time.process_time()
-    answer = WORK[work][side](rows)
-    spent = time.process_time() - started
-    assert len(answer) in (8, SHOTS)
-    return {"cpu_s": spent, "peak_mb": peak_mb(), "added_mb": peak_mb() - before}
-
-
-def elsewhere(work: str, kind: str, side: str) -> dict[str, float]:
-    """The same in a fresh process."""
-    command = [sys.executable, __file__, "--one", work, kind, side]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
-
-
-def check() -> None:
-    """Both sides say the same. Of few shots: the peak of this process would be counted as its children's."""
-    rows = outcomes("all different", 1000)
-    for sides in WORK.values():
-        assert sides["ours"](rows) == sides["qiskit"](rows)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(measure(*arguments.one)))
-        return
-    check()
-    table = []
-    for work in WORK:
-        for kind in ("all different", "few"):
-            rounds = [{side: elsewhere(work, kind, side) for side in WORK[work]} for _ in range(ROUNDS)]
-            row: dict[str, Any] = {"work": work, "outcomes": kind}
-            for side in WORK[work]:
-                row[side] = {key: median(one[side][key] for one in rounds) for key in rounds[0][side]}
-            row["time_ratio"] = median(one["ours"]["cpu_s"] / one["qiskit"]["cpu_s"] for one in rounds)
-            row["memory_ratio"] = row["ours"]["peak_mb"] / row["qiskit"]["peak_mb"]
-            table.append(row)
-    if arguments.json:
-        print(json.dumps(table, indent=2))
-        return
-    for row in table:
-        ours, qiskit = row["ours"], row["qiskit"]
-        print(
-            f"{row['work']}, outcomes {row['outcomes']:13}  "
-            f"{ours['cpu_s']:.3f} s  Qiskit {qiskit['cpu_s']:.3f} s  ratio {row['time_ratio']:.3f}   "
-            f"peak {ours['peak_mb']:.0f} MB  Qiskit {qiskit['peak_mb']:.0f} MB  ratio {row['memory_ratio']:.3f}  "
-            f"(added {ours['added_mb']:.0f} and {qiskit['added_mb']:.0f} MB)"
-        )
-
-
-if __name__ == "__main__":
-    main()
