@@ -366,6 +366,11 @@ class Backend(InSessions, BackendV2):
         state = {"_options": self._options, "_sessions": self._sessions}
         return (_reopened, (self._account, self.info, self.as_of), state)
 
+    def _repr_html_(self) -> str | None:
+        from qprovider_core._html_backend import backend_html  # late: only notebooks need it
+
+        return backend_html(self)
+
     def __repr__(self) -> str:
         size = f", {self.info.num_qubits} qubits" if self.info.num_qubits is not None else ""
         return f"<{type(self).__name__} {self.full_name}{size}>"

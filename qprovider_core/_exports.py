@@ -144,7 +144,7 @@ class Table(Tabular):
     def _repr_html_(self) -> str:
         from qprovider_core._tables import html_table  # late: it stands above the records
 
-        return html_table(list(self.columns), self._shown())
+        return html_table(list(self.columns), list(self._shown()))
 
     def _shown(self) -> Iterable[list[object]]:
         return ([_joined(value) if isinstance(value, list | tuple) else value for value in row] for row in self.rows)

@@ -92,6 +92,19 @@ class Samples:
         """Bit string, with spaces between registers, to number."""
         return dict(self.outcomes())
 
+    @property
+    def num_distinct(self) -> int:
+        """How many different outcomes there are."""
+        return len(self._counted[1]) if self.has_shots else len(self._told)
+
+    def most_frequent(self, most: int) -> list[tuple[str, int]]:
+        """Up to `most` items of `counts`, the most frequent first; of equal ones, the smaller bit string."""
+        if not self.has_shots:
+            return sorted(self._told.items(), key=lambda item: (-item[1], item[0]))[:most]
+        rows, numbers = self._counted
+        chosen = np.argsort(-np.asarray(numbers, dtype=np.int64), kind="stable")[:most]
+        return [*zip(bit_strings(rows[chosen], self._sizes), (numbers[i] for i in chosen), strict=True)]
+
     @cached_property
     def memory(self) -> list[str] | None:
         """The bit string of each shot, in order; None where only counts are known."""
@@ -261,6 +274,11 @@ class LazyResult(Result):
     def from_dict(cls, data: Mapping[str, Any]) -> Result:
         """Qiskit's own `Result` of a dictionary that `to_dict` made: there is no record behind one."""
         return Result.from_dict(dict(data))
+
+    def _repr_html_(self) -> str | None:
+        from qprovider_core._html_result import result_html  # late: only notebooks need it
+
+        return result_html(self)
 
     def __repr__(self) -> str:
         shots = ", ".join(str(one.shots) for one in self.results[:5])

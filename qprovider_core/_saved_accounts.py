@@ -9,6 +9,7 @@ import attrs
 from qprovider_core._account_store import DEFAULT, AccountStore, SavedAccount
 from qprovider_core._credential_fields import GivenFields, credential_fields
 from qprovider_core._foreign_accounts import ForeignAccounts, listing
+from qprovider_core._shown_lists import AccountList
 from qprovider_core.errors import QProviderError, UnknownProviderError
 from qprovider_core.secret import Secret, get_logger
 
@@ -69,7 +70,7 @@ def saved_accounts(provider: str | None = None) -> list[SavedAccount]:
         found += others
         if note is not None:
             _log.warning("%s: %s", vendor.spec.name, note)
-    return found
+    return AccountList(found)
 
 
 def delete_account(provider: str, name: str = DEFAULT) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
@@ -42,15 +41,11 @@ def text_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, most: i
     return "\n".join(lines)
 
 
-def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, most: int = 200) -> str:
-    """The same as HTML; every text is escaped."""
-    shown = [[cell(value) for value in row] for row in rows]
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row) + "</tr>" for row in shown[:most]
-    )
-    top = "".join(f"<th>{html.escape(title)}</th>" for title in head)
-    more = f"<p>… and {len(shown) - most} more</p>" if len(shown) > most else ""
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>{more}"
+def html_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The same as HTML, for notebooks; every text is escaped."""
+    from qprovider_core._html import table  # late: only notebooks need it
+
+    return table(head, rows, total=len(rows))
 
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+][0-9]+)?|nan|-?inf")

@@ -257,6 +257,11 @@ class TrackedJob(JobV1):
         info = self._glance()
         return Standing(info.state, info.state_text)
 
+    def _repr_html_(self) -> str | None:
+        from qprovider_core._html_job import job_html  # late: only notebooks need it
+
+        return job_html(self)
+
     def _glance(self) -> JobInfo:
         """`refresh`, for those who ask where it stands: that nobody can tell is an answer."""
         try:

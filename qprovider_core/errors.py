@@ -65,6 +65,17 @@ class QProviderError(Exception):
     def __str__(self) -> str:
         return "\n".join(part for part in (self.what, self.why, self.hint) if part)
 
+    def _repr_html_(self) -> str | None:
+        from qprovider_core._html_error import error_html  # late: only notebooks need it
+
+        return error_html(self)
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks for this; Python's own tracebacks are as ever.
+        from qprovider_core._html_error import render_traceback
+
+        return render_traceback(self)
+
 
 def text_of(exc: BaseException) -> str:
     """An error's own text on one line, secrets masked; empty when it has none, or none that can be read."""
