@@ -219,6 +219,9 @@ def _read(field: CredentialField, given: object, *, from_environment: bool) -> A
     return value
 
 
+_SIMPLE = (str, bool, int)
+
+
 def _structured(value: object, kind: Any) -> Any:
     arms = _arms(kind)
     if Secret in arms:
@@ -236,7 +239,7 @@ def _structured(value: object, kind: Any) -> Any:
                 problems.append(str(exc))
         raise _WrongValue("; or ".join(problems))
     kind = arms[0]
-    if kind is Any or kind is object:
+    if kind is Any or kind is object or (kind in _SIMPLE and type(value) is kind):
         return value
     origin = get_origin(kind) or kind
     if isinstance(origin, type):

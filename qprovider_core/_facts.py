@@ -17,18 +17,13 @@ from qprovider_core._cache import Cache, Listing, Told
 from qprovider_core._concurrency import Lanes
 from qprovider_core.attributes import FACET_HOOKS
 from qprovider_core.errors import ConfigurationError, DeadlineError, InvalidInputError, PluginError
-from qprovider_core.records import (
-    BackendConfiguration,
-    BackendProperties,
-    BackendRef,
-    BackendStatus,
-    Deadline,
-)
+from qprovider_core.records import BackendRef, Deadline
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
     from qprovider_core._shelf import Shelf
     from qprovider_core.credentials import ResolvedAccount
+    from qprovider_core.records import BackendConfiguration, BackendProperties, BackendStatus
 
 _CALLS_AT_A_TIME = 32  # to one vendor, for a facet of several backends
 # Hooks after which queues are not as they were told.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from qprovider_core.records import JobInfo, JobPage, JobRequest, ProviderSpec, Submission
+if TYPE_CHECKING:
+    from qprovider_core.records import JobInfo, JobPage, JobRequest, ProviderSpec, Submission
 
 PREFIX = "qprovider:"
 

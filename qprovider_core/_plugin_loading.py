@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib.metadata import EntryPoint, distributions, entry_points
 from types import FunctionType
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +12,7 @@ import attrs
 import pluggy
 
 from qprovider_core._concurrency import in_background
+from qprovider_core._installed import Entry, entry_points
 from qprovider_core._provider import HOOKS, describe, make_manager
 from qprovider_core.errors import DeadlineError, PluginError, QProviderError, failure_text
 from qprovider_core.records import Deadline
@@ -109,13 +109,15 @@ def hint_of(exc: BaseException, info: PluginInfo) -> str:
     return f"Upgrade {package}, or leave it out with QPROVIDER_DISABLE_PLUGINS={info.name}."
 
 
-def installed() -> tuple[list[EntryPoint], list[PluginInfo]]:
+def installed() -> tuple[list[Entry], list[PluginInfo]]:
     """The entry points of all installed distributions, and a row for each whose own cannot be read."""
     try:
-        return list(entry_points(group=ENTRY_POINT_GROUP)), []
+        return list(entry_points(ENTRY_POINT_GROUP)), []
     except Exception as exc:  # noqa: BLE001  one malformed file makes the common call fail, in various ways
         _log.info("entry points are read one by one: %s", describe(exc))
-    found: list[EntryPoint] = []
+    from importlib.metadata import distributions  # late: slow to import
+
+    found: list[Any] = []
     damaged: list[PluginInfo] = []
     for distribution in distributions():
         try:
@@ -128,16 +130,29 @@ def installed() -> tuple[list[EntryPoint], list[PluginInfo]]:
     return found, damaged
 
 
-def entry_info(entry: EntryPoint) -> PluginInfo:
+def entry_info(entry: Entry, known: dict[int, tuple[str | None, str | None]] | None = None) -> PluginInfo:
+    """What is known of a plugin before it is loaded.
+
+    Args:
+        known: Name and version of distributions that were read before: one may have many plugins.
+    """
+    known = {} if known is None else known
+    if id(entry.dist) not in known:
+        known[id(entry.dist)] = _named(entry.dist)
+    distribution, version = known[id(entry.dist)]
+    return PluginInfo(name=entry.name, distribution=distribution, version=version)
+
+
+def _named(distribution: Any) -> tuple[str | None, str | None]:
     try:
-        metadata: Any = entry.dist.metadata if entry.dist else {}
+        metadata: Any = distribution.metadata if distribution else {}
         told = dict(metadata.items())
     except Exception:  # noqa: BLE001  an installation without metadata must not hide the other plugins
         told = {}
-    return PluginInfo(name=entry.name, distribution=told.get("Name"), version=told.get("Version"))
+    return told.get("Name"), told.get("Version")
 
 
-def load(entry: EntryPoint, info: PluginInfo) -> Loaded:
+def load(entry: Entry, info: PluginInfo) -> Loaded:
     return examine(entry.name, entry.load(), info)
 
 

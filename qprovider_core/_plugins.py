@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, wait
 from functools import partial
-from importlib.metadata import EntryPoint
 
 import attrs
 
 from qprovider_core import _plugin_loading, config
 from qprovider_core._credential_fields import credential_fields
+from qprovider_core._installed import Entry
 from qprovider_core._plugin_loading import (
     ANNOUNCE,
     Loaded,
@@ -32,6 +32,7 @@ from qprovider_core._plugin_loading import (
 )
 from qprovider_core._provider import Provider
 from qprovider_core._requirements import what_is_missing
+from qprovider_core._shown_lists import PluginList
 from qprovider_core.errors import MissingPackageError, PluginError, QProviderError, UnknownProviderError
 from qprovider_core.records import Deadline, ProviderSpec
 from qprovider_core.secret import get_logger
@@ -175,8 +176,9 @@ class Registry:
         """Load one after another; one that is slow goes on beside the next, and one that hangs costs its row."""
         deadline = Deadline.after(_plugin_loading.LOAD_TIMEOUT_S)
         started: list[tuple[PluginInfo, Future[Loaded]]] = []
+        known: dict[int, tuple[str | None, str | None]] = {}
         for entry in self._entries():
-            info = entry_info(entry)
+            info = entry_info(entry, known)
             future = begin(partial(load, entry, info), entry.name)
             wait([future], timeout=min(_PATIENCE_S, deadline.remaining_s()))
             started.append((info, future))
@@ -195,9 +197,9 @@ class Registry:
             else:
                 self._admit(plugin, provider)
 
-    def _entries(self) -> list[EntryPoint]:
+    def _entries(self) -> list[Entry]:
         allowed, blocked = config.plugin_allowlist(), config.plugin_blocklist()
-        entries: list[EntryPoint] = []
+        entries: list[Entry] = []
         found, damaged = installed()
         self._infos.update((info.name, info) for info in damaged)
         for entry in sorted(found, key=lambda e: (e.name, e.value)):
@@ -297,7 +299,7 @@ def registry() -> Registry:
 
 def plugins() -> list[PluginInfo]:
     """Every installed plugin, also those left out (with the reason and a hint) and those blocked."""
-    return registry().infos()
+    return PluginList(registry().infos())
 
 
 def register_plugin(plugin: object, name: str | None = None) -> PluginInfo:

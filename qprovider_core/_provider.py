@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any, TypeAlias
 
 import pluggy
 
-from qprovider_core import hookspecs
+from qprovider_core import hookspecs, records
 from qprovider_core.errors import (
     PluginError,
     QProviderError,
@@ -19,45 +19,33 @@ from qprovider_core.errors import (
     VetoError,
     text_of,
 )
-from qprovider_core.records import (
-    AccountInfo,
-    BackendConfiguration,
-    BackendProperties,
-    BackendStatus,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobResult,
-    ProviderSpec,
-    SessionInfo,
-    Submission,
-)
+from qprovider_core.records import ProviderSpec
 from qprovider_core.secret import get_logger, scrub
 
 _log = get_logger("qprovider.plugins")
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("qprovider_"))
 
-# What a hook answers, where one type will do; the core checks it at the border.
-ANSWERS: Mapping[str, type] = {
-    "qprovider_provider": ProviderSpec,
-    "qprovider_account_info": AccountInfo,
-    "qprovider_close_account": bool,
-    "qprovider_backend_configuration": BackendConfiguration,
-    "qprovider_backend_status": BackendStatus,
-    "qprovider_backend_properties": BackendProperties,
-    "qprovider_submit_job": JobInfo,
-    "qprovider_get_job": JobInfo,
-    "qprovider_job_result": JobResult,
-    "qprovider_cancel_job": bool,
-    "qprovider_list_jobs": JobPage,
-    "qprovider_find_submission": Submission,
-    "qprovider_update_job_tags": bool,
-    "qprovider_delete_job": bool,
-    "qprovider_job_details": JobDetails,
-    "qprovider_open_session": SessionInfo,
-    "qprovider_close_session": bool,
-    "qprovider_session_details": SessionInfo,
+# What a hook answers, where one type will do: a record's name, or bool. The core checks it at the border.
+ANSWERS: Mapping[str, str] = {
+    "qprovider_provider": "ProviderSpec",
+    "qprovider_account_info": "AccountInfo",
+    "qprovider_close_account": "bool",
+    "qprovider_backend_configuration": "BackendConfiguration",
+    "qprovider_backend_status": "BackendStatus",
+    "qprovider_backend_properties": "BackendProperties",
+    "qprovider_submit_job": "JobInfo",
+    "qprovider_get_job": "JobInfo",
+    "qprovider_job_result": "JobResult",
+    "qprovider_cancel_job": "bool",
+    "qprovider_list_jobs": "JobPage",
+    "qprovider_find_submission": "Submission",
+    "qprovider_update_job_tags": "bool",
+    "qprovider_delete_job": "bool",
+    "qprovider_job_details": "JobDetails",
+    "qprovider_open_session": "SessionInfo",
+    "qprovider_close_session": "bool",
+    "qprovider_session_details": "SessionInfo",
 }
 
 # How a missing hook is spoken of.
@@ -83,6 +71,11 @@ _PHRASES: Mapping[str, str] = {
     "qprovider_close_session": "sessions",
     "qprovider_session_details": "sessions",
 }
+
+
+def _type_of(name: str) -> type:
+    kind: type = bool if name == "bool" else getattr(records, name)
+    return kind
 
 
 class _Frame:
@@ -144,9 +137,42 @@ def _copy_of(answer: Any) -> Any:
         return answer
 
 
+class _Manager(pluggy.PluginManager):
+    """Looks closely only at what may be a hook: a plugin has many more names, and there are many plugins."""
+
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        self._marked = _marked(plugin)
+        return super().register(plugin, name)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        if name.startswith(_PREFIX) or name in self._marked:
+            return super().parse_hookimpl_opts(plugin, name)
+        return None
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        return super().parse_hookspec_opts(module_or_class, name) if name.startswith(_PREFIX) else None
+
+
+_PREFIX = f"{hookspecs.PROJECT}_"
+_MARK = f"{hookspecs.PROJECT}_impl"
+
+
+def _marked(plugin: object) -> set[str]:
+    """Names of what `hookimpl` marked, misspelt ones too; no code of the plugin's runs."""
+    kinds = plugin.__mro__ if isinstance(plugin, type) else type(plugin).__mro__
+    places = [getattr(plugin, "__dict__", {}), *(vars(kind) for kind in kinds if kind is not object)]
+    found = set()
+    for place in places:
+        for name, value in list(place.items()):
+            function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
+            if isinstance(function, FunctionType) and _MARK in function.__dict__:
+                found.add(name)
+    return found
+
+
 def make_manager(plugins: Iterable[tuple[str, object]]) -> pluggy.PluginManager:
     """A manager that knows the hooks, with these plugins in it."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager = _Manager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     for name, plugin in plugins:
         manager.register(plugin, name=name)
@@ -310,7 +336,8 @@ class Provider:
         )
 
     def _checked(self, hook: str, answer: Any) -> Any:
-        expected = ANSWERS.get(hook)
+        name = ANSWERS.get(hook)
+        expected: type | None = None if name is None else _type_of(name)
         if answer is None or expected is None or isinstance(answer, expected):
             return answer
         raise PluginError(

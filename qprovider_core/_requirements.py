@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, version
 
+from qprovider_core._installed import installed_version
 from qprovider_core.errors import MissingPackageError
 from qprovider_core.records import ProviderSpec
 
@@ -27,9 +27,8 @@ def what_is_missing(spec: ProviderSpec, *, versions: bool = True) -> MissingPack
         if match is None:
             raise ValueError(f"{wanted!r} is no requirement such as 'acme-client>=2'")
         name = match[1]
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
+        installed = installed_version(name)
+        if installed is None:
             return _missing(spec, wanted, name, None)
         if versions and match.end() != len(wanted) and not _allows(wanted, installed):
             return _missing(spec, wanted, name, installed)

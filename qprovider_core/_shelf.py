@@ -2,7 +2,7 @@
 
 Each file is gzipped JSON with a header. Files are replaced as a whole, so that readers see an old or a new one; one
 that cannot be read is taken away and said so, and the vendor is asked as if it had not been there. Nothing here is
-secret: accounts are told apart by twenty bits of a digest, too few to learn anything from, and an answer in which a
+secret: accounts are told apart by twenty bits of a checksum, too few to learn anything from, and an answer in which a
 secret of this process turns up is not written.
 """
 
@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
+import threading
 import time
 import zlib
 from contextlib import suppress
 from datetime import UTC, datetime
-from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ _KEPT_S = 30 * 24 * 3600.0  # what was told longer ago goes when something is wr
 _FIELDS = tuple(field.name for field in attrs.fields(BackendInfo) if field.name not in ("provider", "account"))
 _GZIP = 31  # what zlib calls the gzip format
 _CHANGED = "changed"
+_numbers = count()  # of the files that are being written
 
 
 class Shelf:
@@ -54,20 +55,19 @@ class Shelf:
 
     def listing(self) -> Told[tuple[Any, ...]] | None:
         """The list that was kept last; None where there is none."""
-        return self._read("list", lambda body: tuple(map(_info_from, _rows(body))))
+        return self._read("list", "", lambda body: tuple(map(_info_from, _rows(body))))
 
     def keep_listing(self, told: Told[tuple[Any, ...]]) -> None:
         if all(type(one) is BackendInfo for one in told.value):  # a vendor's own records are its own matter
-            self._write(
-                "list", told, lambda infos: [[_plain(getattr(info, name)) for name in _FIELDS] for info in infos]
-            )
+            self._write("list", "", told, lambda infos: [_row_of(info) for info in infos])
 
     def mark_changed(self) -> None:
         """Queues have moved: the list that is kept does not hold for any process any more."""
         try:
             if self.place.is_dir():
                 (self.place / _CHANGED).touch(0o600)
-                os.utime(self.place / _CHANGED)
+                now = time.time_ns()  # the kernel's own clock for files may lag some milliseconds behind
+                os.utime(self.place / _CHANGED, ns=(now, now))
         except OSError as exc:
             self._complain(exc)
 
@@ -82,16 +82,18 @@ class Shelf:
 
     def facet(self, facet: str, ref: BackendRef) -> Told[Any] | None:
         """A backend's configuration or calibration; None where none is kept."""
-        return self._read(_name(facet, ref), lambda body: _facet_from(facet, body))
+        return self._read(_name(facet, ref), _whose(ref), lambda body: _facet_from(facet, body))
 
     def keep_facet(self, facet: str, ref: BackendRef, told: Told[Any]) -> None:
-        from qprovider_core.serialization import to_json  # late: cattrs is slow to import
-
-        self._write(_name(facet, ref), told, to_json)
+        kind = _kind_of(facet)
+        if told.value is None or type(told.value) is kind:  # as with lists
+            self._write(
+                _name(facet, ref), _whose(ref), told, lambda value: None if value is None else value.to_dict()
+            )
 
     # -- files --------------------------------------------------------------------------------------------
 
-    def _read(self, name: str, make: Any) -> Told[Any] | None:
+    def _read(self, name: str, whose: str, make: Any) -> Told[Any] | None:
         path = self.place / f"{name}.json.gz"
         try:
             with open(path, "rb") as file:
@@ -101,6 +103,8 @@ class Shelf:
                 raise ValueError("it is no object")
             if (document.get("format"), document.get("core")) != (_FORMAT, __version__):
                 return None  # of another version: not wrong, and not to be trusted either
+            if document["whose"] != whose:
+                return None
             at = datetime.fromisoformat(document["at"])
             return Told.earlier(make(document["body"]), at.astimezone(UTC))
         except FileNotFoundError:
@@ -116,10 +120,10 @@ class Shelf:
                 path.unlink()
         return None
 
-    def _write(self, name: str, told: Told[Any], make: Any) -> None:
+    def _write(self, name: str, whose: str, told: Told[Any], make: Any) -> None:
         try:
-            document = {"format": _FORMAT, "core": __version__, "at": told.at.isoformat(), "body": make(told.value)}
-            text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+            head = {"format": _FORMAT, "core": __version__, "whose": whose, "at": told.at.isoformat()}
+            text = json.dumps({**head, "body": make(told.value)}, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, QProviderError) as exc:  # a vendor's values may be no JSON: then not on disk
             _log.debug("%s is not kept on disk: %s", name, _words(exc))
             return
@@ -131,6 +135,7 @@ class Shelf:
         try:
             self._replace(f"{name}.json.gz", packed)
         except OSError as exc:
+            self._files = None  # the directory may be gone; the next one looks
             self._complain(exc)
 
     def _replace(self, name: str, content: bytes) -> None:
@@ -138,10 +143,12 @@ class Shelf:
             self.place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.place.mkdir(mode=0o700, exist_ok=True)
             self._files = _swept(self.place)
-        if self._files >= _MOST_FILES and not (self.place / name).exists():
+        new = not (self.place / name).exists()
+        if new and self._files >= _MOST_FILES:
             return
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.place)  # mode 0600
+        temporary = self.place / f".{os.getpid()}-{threading.get_ident()}-{next(_numbers)}.tmp"
         try:
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(handle, "wb") as file:
                 file.write(content)
             os.replace(temporary, self.place / name)
@@ -149,7 +156,7 @@ class Shelf:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
-        self._files += 1
+        self._files += new
 
     def _complain(self, exc: OSError) -> None:
         """Once: a disk that is full or not ours costs the cache, and nothing else."""
@@ -183,9 +190,16 @@ def _words(exc: Exception) -> str:
 
 
 def _name(facet: str, ref: BackendRef) -> str:
-    """A file's name for any name of a backend."""
-    told = json.dumps([ref.name, ref.instance]).encode()
-    return f"{facet}-{_slug(ref.name)}-{blake2b(told, digest_size=6).hexdigest()}"
+    """A file's name for any name of a backend. Two might share one: the file says whose it is."""
+    return f"{facet}-{_slug(ref.name)}-{_mark(_whose(ref)):08x}"
+
+
+def _whose(ref: BackendRef) -> str:
+    return json.dumps([ref.name, ref.instance])
+
+
+def _mark(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def _slug(text: str) -> str:
@@ -225,9 +239,15 @@ def _info_from(row: Any) -> BackendInfo:
 def _facet_from(facet: str, body: Any) -> Any:
     if body is None and facet == "properties":
         return None  # the vendor has none
-    from qprovider_core.records.properties import BackendProperties  # late: only facets need it
+    return _kind_of(facet).from_dict(body)
 
-    return (BackendConfiguration if facet == "configuration" else BackendProperties).from_dict(body)
+
+def _kind_of(facet: str) -> Any:
+    if facet == "configuration":
+        return BackendConfiguration
+    from qprovider_core.records.properties import BackendProperties  # late: only calibrations need it
+
+    return BackendProperties
 
 
 # ---------------------------------------------------------------------------------------------- whose directory
@@ -236,11 +256,9 @@ def _facet_from(facet: str, body: Any) -> Any:
 def shelf_of(resolved: ResolvedAccount, directory: Path | None = None) -> Shelf:
     """The shelf of an account. Other credentials, or other settings in the environment, have another one."""
     ref = resolved.ref
-    digest = blake2b(digest_size=8)
-    for text in (ref.provider, ref.name, *_settings_of(ref.provider), *_told_by(resolved.credentials)):
-        digest.update(f"{len(text)}:{text}".encode("utf-8", "replace"))
-    mark = f"{int.from_bytes(digest.digest(), 'big') >> 44:05x}"
-    return Shelf((directory or config.cache_dir()) / f"{ref.provider}-{_slug(ref.name)}-{mark}")
+    told = (ref.provider, ref.name, *_settings_of(ref.provider), *_told_by(resolved.credentials))
+    mark = _mark("".join(f"{len(text)}:{text}" for text in told)) >> 12  # of 32 bits: see above
+    return Shelf((directory or config.cache_dir()) / f"{ref.provider}-{_slug(ref.name)}-{mark:05x}")
 
 
 def _settings_of(provider: str) -> list[str]:

@@ -30,31 +30,31 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from qprovider_core.records import (
-    AccountInfo,
-    AccountRef,
-    BackendConfiguration,
-    BackendInfo,
-    BackendProperties,
-    BackendRef,
-    BackendStatus,
-    Deadline,
-    ForeignAccount,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobQuery,
-    JobRef,
-    JobRequest,
-    JobResult,
-    ProviderSpec,
-    SessionInfo,
-    SessionRequest,
-    Submission,
-)
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # records are loaded where they are used
     from qiskit.transpiler import Target
+
+    from qprovider_core.records import (
+        AccountInfo,
+        AccountRef,
+        BackendConfiguration,
+        BackendInfo,
+        BackendProperties,
+        BackendRef,
+        BackendStatus,
+        Deadline,
+        ForeignAccount,
+        JobDetails,
+        JobInfo,
+        JobPage,
+        JobQuery,
+        JobRef,
+        JobRequest,
+        JobResult,
+        ProviderSpec,
+        SessionInfo,
+        SessionRequest,
+        Submission,
+    )
 
 PROJECT = "qprovider"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -4,6 +4,7 @@ Starting up imports click and nothing else. Commands are loaded when they are ca
 printed on a terminal, Qiskit when a circuit runs.
 """
 
+import gc
 import sys
 
 from qprovider_core import __version__
@@ -15,6 +16,7 @@ def main() -> None:
         if sys.argv[1:] == ["--version"]:  # not worth click's import
             print(f"qprovider {__version__}", flush=True)
             return
+        gc.set_threshold(50_000)  # what is imported stays: looking through it again and again frees nothing
         from qprovider_core.cli._app import app  # late: click is slow to import
 
         app(prog_name="qprovider")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import traceback
 from contextlib import suppress
 
 from qprovider_core.cli._output import clean_lines, tell
@@ -20,6 +19,8 @@ def report(exc: Exception, *, debug: bool) -> int:
     if _stopped_by_user(exc):
         return interrupted()
     if debug:
+        import traceback  # late: rare
+
         tell(scrub("".join(traceback.format_exception(exc))).rstrip())
     if isinstance(exc, QProviderError):
         tell_error(exc.what, exc.why, exc.hint)

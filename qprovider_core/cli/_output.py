@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
@@ -63,8 +62,28 @@ def _write(stream: TextIO, line: str) -> None:
 
 
 def say_json(value: object) -> None:
-    """One JSON document. Numbers that JSON lacks become null."""
-    say(json.dumps(_jsonable(value), indent=2, allow_nan=False))
+    """One JSON document, a line for each field and for each item of its lists. Numbers that JSON lacks become null."""
+    try:
+        text = _laid_out(value)
+    except (TypeError, ValueError):  # rare: numbers that are none, keys that are no texts
+        text = _laid_out(_jsonable(value))
+    say(text)
+
+
+def _laid_out(value: object, *, depth: int = 2) -> str:
+    """Deeper than `depth` all stands on one line: the encoder that indents takes ten times as long."""
+    space = "  " * (3 - depth)
+    if depth and isinstance(value, dict) and value:
+        parts = [f"{space}{_dumped(str(key))}: {_laid_out(item, depth=depth - 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(parts) + f"\n{space[2:]}}}"
+    if depth and isinstance(value, list | tuple) and value:
+        parts = [space + _dumped(item) for item in value]
+        return "[\n" + ",\n".join(parts) + f"\n{space[2:]}]"
+    return _dumped(value)
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, allow_nan=False, default=_jsonable)
 
 
 def _jsonable(value: Any) -> Any:
@@ -135,6 +154,8 @@ def say_histogram(counts: Mapping[str, int], *, most: int = 24) -> None:
     names = [clean(bits) for bits, _ in shown]
     name_width = max(map(len, names), default=0)
     count_width = len(str(max((count for _, count in shown), default=0)))
+    import shutil  # late: it loads what unpacks archives
+
     room = max(10, min(60, shutil.get_terminal_size().columns - name_width - count_width - 12))
     full, parts = _bar_characters()
     longest = max((count for _, count in shown), default=0) or 1

@@ -182,8 +182,8 @@ def _explain(listed: BackendList[BackendInfo]) -> None:
         tell(f"Rejected ({len(listed.rejected)}):")
         for rejection in listed.rejected:
             tell(f"  {rejection}")
-    asked = ", ".join(_counted(facet, number) for facet, number in listed.requests.items())
-    known = ", ".join(_counted(facet, number) for facet, number in listed.remembered.items())
+    asked = ", ".join(f"{facet} {number}" for facet, number in listed.requests.items())
+    known = ", ".join(f"{facet} {number}" for facet, number in listed.remembered.items())
     told = f" Remembered: {known}." if known else ""
     tell(f"Requests: {asked or 'none'}.{told} As of {listed.as_of:%Y-%m-%d %H:%M:%S} UTC.", dim=True)
 

@@ -45,6 +45,42 @@ class Record:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class FlatRecord(Record):
+    """A record of simple values, which become JSON without the converter that deep ones need: it is slow to import, and
+    listings are to be quick."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for name in _names(type(self)):
+            value = getattr(self, name)
+            kind = type(value)
+            if kind in _SIMPLE:
+                data[name] = value
+            elif kind is datetime:
+                data[name] = value.astimezone(UTC).isoformat()
+            elif kind is tuple and all(type(one) in _SIMPLE for one in value):
+                data[name] = list(value)
+            elif kind is dict and all(type(one) in _SIMPLE for one in (*value, *value.values())):
+                data[name] = dict(value)
+            else:
+                return super().to_dict()
+        return data
+
+
+_SIMPLE = frozenset({type(None), bool, int, float, str})
+
+
+_fields: dict[type, tuple[str, ...]] = {}
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    if kind not in _fields:
+        _fields[kind] = tuple(field.name for field in attrs.fields(kind))
+    return _fields[kind]
+
+
 def _brief(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()

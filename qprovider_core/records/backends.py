@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from qprovider_core.records._base import Record, as_tuple, time_field
+from qprovider_core.records._base import FlatRecord, Record, as_tuple, time_field
 
 _LONGEST_NAME = 200
 _MOST = 10**15  # of anything that is counted
@@ -24,7 +24,7 @@ class BackendRef(Record):
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class BackendInfo(Record):
+class BackendInfo(FlatRecord):
     """What one cheap listing says of a backend. All but `name` is optional; None means "not reported".
 
     Nothing is checked when it is made, so that one bad record cannot break a vendor's whole list: `flaws`

@@ -10,7 +10,6 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from statistics import median
 from typing import Any, NamedTuple, overload
 
 import attrs
@@ -19,6 +18,12 @@ from qprovider_core._exports import Table, Tabular
 from qprovider_core.errors import InvalidInputError, ResponseError
 from qprovider_core.records._base import Record, as_utc, aware
 from qprovider_core.records._calibration_tables import gate_table, qubit_table
+
+
+def _median(values: Sequence[float]) -> float:
+    from statistics import median  # late: it loads fractions and decimals
+
+    return median(values)
 
 
 @attrs.frozen(repr=False)
@@ -286,13 +291,13 @@ class BackendProperties(Tabular):
         if not by_gate:
             return None
         most_common = max(by_gate, key=lambda gate: len(by_gate[gate]))
-        return median(by_gate[most_common])
+        return _median(by_gate[most_common])
 
     @cached_property
     def median_readout_error(self) -> float | None:
         """Median readout error over the qubits, in [0, 1]."""
         errors = [e for values in self.bare.qubits if (e := values.get("readout_error")) is not None]
-        return median(errors) if errors else None
+        return _median(errors) if errors else None
 
     # -- tables -------------------------------------------------------------------------------------------
 

@@ -11,26 +11,26 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from qprovider_core.hookspecs import hookimpl
-from qprovider_core.records import (
-    AccountInfo,
-    BackendConfiguration,
-    BackendInfo,
-    BackendProperties,
-    BackendRef,
-    BackendStatus,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobQuery,
-    JobRef,
-    JobRequest,
-    JobResult,
-    ProviderSpec,
-    Submission,
-)
+from qprovider_core.records import ProviderSpec
 from qprovider_local._options import RUN_OPTIONS, LocalOptions
 
 if TYPE_CHECKING:
+    from qprovider_core.records import (
+        AccountInfo,
+        BackendConfiguration,
+        BackendInfo,
+        BackendProperties,
+        BackendRef,
+        BackendStatus,
+        JobDetails,
+        JobInfo,
+        JobPage,
+        JobQuery,
+        JobRef,
+        JobRequest,
+        JobResult,
+        Submission,
+    )
     from qprovider_local._connection import Connection
 
 __all__ = ["LocalOptions"]

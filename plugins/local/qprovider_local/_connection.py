@@ -5,34 +5,32 @@ from __future__ import annotations
 import weakref
 from datetime import datetime
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+from qprovider_core import records
+from qprovider_core._installed import installed_version
 from qprovider_core.errors import InvalidInputError, JobError, ResultError, UnknownBackendError
-from qprovider_core.records import (
-    AccountInfo,
-    BackendConfiguration,
-    BackendInfo,
-    BackendProperties,
-    BackendStatus,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobQuery,
-    JobRequest,
-    JobResult,
-    JobState,
-    RegisterBits,
-    SamplePub,
-    SamplePubResult,
-    Submission,
-    SubmissionOutcome,
-)
-from qprovider_local import _snapshots, _wire
-from qprovider_local._jobs import LocalJob
+from qprovider_core.records import BackendInfo, BackendStatus
+from qprovider_local import _snapshots
 from qprovider_local._methods import MAX_SHOTS, METHODS
-from qprovider_local._options import LocalOptions, checked_run_options
-from qprovider_local._pool import Pool
+from qprovider_local._options import LocalOptions
+
+if TYPE_CHECKING:
+    from qprovider_core.records import (
+        AccountInfo,
+        BackendConfiguration,
+        BackendProperties,
+        JobDetails,
+        JobInfo,
+        JobPage,
+        JobQuery,
+        JobRequest,
+        JobResult,
+        SamplePubResult,
+        Submission,
+    )
+    from qprovider_local._pool import Pool
 
 
 class Connection:
@@ -40,9 +38,23 @@ class Connection:
 
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
-        self.pool = Pool(workers=options.workers, max_threads=options.max_threads)
-        # An account that is dropped without being closed leaves no worker behind.
-        weakref.finalize(self, self.pool.close, wait_s=0.0).atexit = False
+        self._lock = Lock()
+        self._pool: Pool | None = None
+
+    @property
+    def pool(self) -> Pool:
+        """The queue and its workers. Listing needs neither."""
+        with self._lock:
+            if self._pool is None:
+                from qprovider_local._pool import Pool  # late: it loads what runs processes
+
+                self._pool = Pool(workers=self.options.workers, max_threads=self.options.max_threads)
+                # An account that is dropped without being closed leaves no worker behind.
+                weakref.finalize(self, self._pool.close, wait_s=0.0).atexit = False
+            return self._pool
+
+    def _queued(self) -> int:
+        return 0 if self._pool is None else self._pool.queued()
 
     # -- backends ---------------------------------------------------------------------------------------------
 
@@ -56,14 +68,11 @@ class Connection:
 
     @cached_property
     def _aer_version(self) -> str | None:
-        try:
-            return version("qiskit-aer")
-        except PackageNotFoundError:
-            return None
+        return installed_version("qiskit-aer")
 
     def backends(self) -> list[BackendInfo]:
         # All backends of an account share its workers, so each shows the one queue that its jobs would join.
-        pending = self.pool.queued()
+        pending = self._queued()
         ideal = [
             BackendInfo(
                 name=name,
@@ -102,7 +111,7 @@ class Connection:
             backend_name=name,
             backend_version=known,
             operational=True,
-            pending_jobs=self.pool.queued(),
+            pending_jobs=self._queued(),
             status_msg="active",
         )
 
@@ -125,6 +134,10 @@ class Connection:
                 "Local backends sample circuits; they do not estimate observables.",
                 hint="Use qiskit.primitives.BackendEstimatorV2 with the backend.",
             )
+        from qprovider_local import _wire  # late, with the rest of what only jobs need
+        from qprovider_local._jobs import LocalJob
+        from qprovider_local._options import checked_run_options
+
         task: dict[str, Any] = {"memory": request.memory, "options": checked_run_options(request.options)}
         if name in METHODS:
             task["method"] = METHODS[name].name
@@ -136,7 +149,7 @@ class Connection:
         circuits: list[Any] = []
         pubs: list[tuple[int, int, list[float]]] = []
         for pub in request.pubs:
-            if not isinstance(pub, SamplePub):
+            if not isinstance(pub, records.SamplePub):
                 raise InvalidInputError("A job of kind 'sample' takes circuits with shots only.")
             place = places.setdefault(id(pub.circuit), len(circuits))
             if place == len(circuits):
@@ -162,7 +175,7 @@ class Connection:
         with self.pool.lock:
             job = self.pool.book[job_id]
             state, reply, outcomes = job.state, job.reply, job.outcomes
-        if state is not JobState.DONE:
+        if state is not records.JobState.DONE:
             raise ResultError(f"Job {job_id} has no result: it is {state.value}.", job_id=job_id, why=job.error)
         if outcomes is None:
             raise ResultError(
@@ -175,7 +188,7 @@ class Connection:
             data = outcomes[start : start + entry["size"]]
             start += entry["size"]
             pubs.append(_pub_result(entry, data))
-        return JobResult(pubs=tuple(pubs), metadata=reply["metadata"])
+        return records.JobResult(pubs=tuple(pubs), metadata=reply["metadata"])
 
     def cancel(self, job_id: str) -> bool:
         return self.pool.cancel(job_id)
@@ -188,8 +201,8 @@ class Connection:
         with self.pool.lock:
             job = self.pool.book.by_key(key)
             if job is None:
-                return Submission(outcome=SubmissionOutcome.ABSENT)
-            return Submission(outcome=SubmissionOutcome.FOUND, job=job.info(None))
+                return records.Submission(outcome=records.SubmissionOutcome.ABSENT)
+            return records.Submission(outcome=records.SubmissionOutcome.FOUND, job=job.info(None))
 
     def update_tags(self, job_id: str, tags: tuple[str, ...]) -> bool:
         with self.pool.lock:
@@ -215,9 +228,11 @@ class Connection:
             times = {"created": job.created_at, "started": job.started_at, "ended": job.ended_at}
         circuits = None
         if payload is not None:
+            from qprovider_local import _wire  # late: only jobs need it
+
             unique = _wire.unpack_circuits(task["sizes"], payload)
             circuits = tuple(unique[place] for place, _, _ in task["pubs"])
-        return JobDetails(
+        return records.JobDetails(
             logs=job.logs or None,
             metrics=dict(reply["metadata"]) if reply else {},
             circuits=circuits,
@@ -228,7 +243,7 @@ class Connection:
     # -- the account ------------------------------------------------------------------------------------------
 
     def account_info(self) -> AccountInfo:
-        return AccountInfo(plan="this machine")
+        return records.AccountInfo(plan="this machine")
 
     def close(self) -> None:
         self.pool.close()
@@ -237,11 +252,13 @@ class Connection:
 def _pub_result(entry: dict[str, Any], data: bytes) -> SamplePubResult:
     """One circuit's outcomes as the worker sent them."""
     if "registers" not in entry:
+        from qprovider_local import _wire  # late: only jobs need it
+
         counts = _wire.unpack_counts(entry["width"], data)
-        return SamplePubResult(shots=entry["shots"], counts=counts, metadata=entry["metadata"])
+        return records.SamplePubResult(shots=entry["shots"], counts=counts, metadata=entry["metadata"])
     registers, start = [], 0
     for name, num_bits in entry["registers"]:
         size = (num_bits + 7) // 8 * entry["shots"]
-        registers.append(RegisterBits(name=name, num_bits=num_bits, data=data[start : start + size]))
+        registers.append(records.RegisterBits(name=name, num_bits=num_bits, data=data[start : start + size]))
         start += size
-    return SamplePubResult(shots=entry["shots"], registers=tuple(registers), metadata=entry["metadata"])
+    return records.SamplePubResult(shots=entry["shots"], registers=tuple(registers), metadata=entry["metadata"])

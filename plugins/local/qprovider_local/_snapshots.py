@@ -6,21 +6,23 @@ of the bundled ones, so that listing opens nothing else; `tools/bundle_snapshots
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from qprovider_core.errors import ResponseError
-from qprovider_core.records import BackendConfiguration, BackendInfo, BackendProperties
+from qprovider_core.records import BackendInfo
 from qprovider_core.secret import get_logger
 from qprovider_local._methods import MAX_SHOTS
+
+if TYPE_CHECKING:
+    from qprovider_core.records import BackendConfiguration, BackendProperties
 
 _DATA = Path(__file__).parent / "data"
 _log = get_logger(__name__)
@@ -28,6 +30,8 @@ _log = get_logger(__name__)
 
 def read_document(path: Path) -> Any:
     """The JSON document in a file, gzipped or not."""
+    import gzip  # late: listing reads none of them
+
     data = path.read_bytes()
     return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
 

@@ -10,29 +10,29 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qprovider_core.hookspecs import hookimpl
-from qprovider_core.records import (
-    BackendConfiguration,
-    BackendInfo,
-    BackendProperties,
-    BackendRef,
-    BackendStatus,
-    Deadline,
-    JobDetails,
-    JobInfo,
-    JobPage,
-    JobQuery,
-    JobRef,
-    JobRequest,
-    JobResult,
-    ListProblem,
-    ProviderSpec,
-    Submission,
-)
+from qprovider_core.records import ProviderSpec
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
     from qiskit.transpiler import Target
 
+    from qprovider_core.records import (
+        BackendConfiguration,
+        BackendInfo,
+        BackendProperties,
+        BackendRef,
+        BackendStatus,
+        Deadline,
+        JobDetails,
+        JobInfo,
+        JobPage,
+        JobQuery,
+        JobRef,
+        JobRequest,
+        JobResult,
+        ListProblem,
+        Submission,
+    )
     from qprovider_qiskit._connection import Connection
 
 Said = bool | Callable[["BackendV2"], bool | None] | None

@@ -77,7 +77,7 @@ def test_what_is_there_is_used(vendor) -> None:
 
 def test_a_package_that_was_installed_meanwhile_is_found(vendor, monkeypatch) -> None:
     vendor("acme", ONE, spec=spec(requires=["no-such-client>=2"]))
-    monkeypatch.setattr(_requirements, "version", lambda name: "2.1")
+    monkeypatch.setattr(_requirements, "installed_version", lambda name: "2.1")
     assert qp.list_backends(provider="acme").names() == ["acme:one"]
     assert row().status == "active"
 

@@ -284,7 +284,7 @@ def test_wrong_criteria_are_wrong_usage(call: Call, arguments: list[str], what: 
 def test_json_is_one_document(call: Call) -> None:
     qp.register_plugin(Down(), name="down")
     document = json.loads(call("backends", "--min-qubits", "3", "--json").stdout)
-    assert set(document) == {"backends", "errors", "notes", "as_of"}
+    assert set(document) == {"backends", "errors", "notes", "as_of", "ages_s"}
     (large,) = document["backends"]
     assert (large["full_name"], large["num_qubits"], large["simulator"]) == ("acme:large", 127, False)
     assert large["calibrated_at"] == CALIBRATED.isoformat()

@@ -6,13 +6,14 @@ import sys
 import textwrap
 import threading
 import time
-from importlib.metadata import distributions, entry_points
+from importlib import metadata
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 import qprovider_core as qp
-from qprovider_core import _plugin_loading, _plugins, hookimpl
+from qprovider_core import _installed, _plugin_loading, _plugins, hookimpl
 from qprovider_core._plugin_loading import ENTRY_POINT_GROUP
 from qprovider_core._plugins import Registry
 from qprovider_core._provider import HOOKS
@@ -50,7 +51,7 @@ def install(tmp_path, monkeypatch):
     monkeypatch.setattr(
         _plugin_loading,
         "entry_points",
-        lambda group: [e for e in entry_points(group=group) if e.dist._path.parent == site],
+        lambda group: [e for e in _installed.entry_points(group) if Path(e.dist.place).parent == site],
     )
     before = set(sys.modules)
 
@@ -406,7 +407,8 @@ def test_plugins_are_looked_for_once_whoever_asks_first(monkeypatch):
 
 def test_a_malformed_entry_points_file_costs_its_own_distribution(install, monkeypatch):
     site = install("acme")
-    monkeypatch.setattr(_plugin_loading, "distributions", lambda: distributions(path=[str(site)]))
+    distributions = metadata.distributions
+    monkeypatch.setattr(metadata, "distributions", lambda: distributions(path=[str(site)]))
     bad = site / "bad-0.1.dist-info"
     bad.mkdir()
     (bad / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 0.1\n")
