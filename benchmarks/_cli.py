@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _catalogue, _harness, _machine, _report, _run
+from benchmarks import _catalogue, _docs, _growth, _harness, _machine, _report, _run
 from benchmarks._fresh import ROOT
 from benchmarks._sizes import FULL, QUICK, SIZES
 
@@ -20,17 +20,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     sizes = QUICK if options.quick else SIZES[options.sizes]
     if options.worker:
-        (bench,) = [bench for bench in _catalogue.benches(sizes) if bench.name == options.worker]
+        known = (*_catalogue.benches(sizes), *_growth.benches())
+        (bench,) = [bench for bench in known if bench.name == options.worker]
         print(json.dumps(_harness.run(bench, options.rounds)))
         return 0
     if options.what == "growth":
-        from benchmarks import growth  # late: slow to import
-
-        growth.write(quick=options.quick)
+        _growth.run(quick=options.quick, show=options.show)
         return 0
     if options.what == "docs":
-        from benchmarks import _docs
-
         _docs.put("table", _report.markdown(_read(options.json)))
         return 0
     if options.show:
@@ -49,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = sys.stderr if options.markdown else sys.stdout
     print(_report.header(), file=out)
     rows: list[dict[str, Any]] = []
-    for told_rows in _run.rows(chosen, sizes, options.rounds):
+    for told_rows in _run.rows(chosen, sizes, options.rounds, inside=options.inside):
         if not rows or rows[-1]["group"] != told_rows[0]["group"]:
             print(told_rows[0]["group"], file=out)
         rows += told_rows
@@ -98,8 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds: for a look")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="PATH", help=f"default: {RESULTS}")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
-    parser.add_argument("--show", action="store_true", help="print the last run's table, and run nothing")
+    parser.add_argument("--show", action="store_true", help="show what the last run measured, and run nothing")
     parser.add_argument("--sizes", choices=sorted(SIZES), default=FULL.name, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     return parser
 

@@ -123,13 +123,9 @@ def figure(value: float | None) -> str:
         return ""
     if value == 0:
         return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    shown = f"{value:.{digits}f}"
-    return shown if float(f"{value:.2e}") >= 100 else f"{float(f'{value:.2e}'):.{max(0, 2 - _power(value))}f}"
-
-
-def _power(value: float) -> int:
-    return math.floor(math.log10(abs(float(f"{value:.2e}"))))
+    rounded = float(f"{value:.2e}")
+    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded if digits else value:.{digits}f}"
 
 
 def goal_text(row: dict[str, Any]) -> str:

@@ -13,17 +13,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import _service
+from benchmarks import _fresh, _service
 from benchmarks._fresh import ROOT, reason
-from benchmarks._harness import Bench, failed_rows
+from benchmarks._harness import Bench, failed_rows, run
 from benchmarks._sizes import Sizes
 
 LONGEST_S = 600.0
 _FOREIGN = ("QPROVIDER_", "QISKIT_IBM_", "IAM_", "GLOBAL_", "HTTP_PROXY", "HTTPS_PROXY", "BENCH_")
 
 
-def rows(chosen: Sequence[Bench], sizes: Sizes, rounds: int | None = None) -> Iterator[list[dict[str, Any]]]:
-    """The rows of one bench after another, as they come."""
+def rows(
+    chosen: Sequence[Bench], sizes: Sizes, rounds: int | None = None, *, inside: bool = False
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of one bench after another, as they come.
+
+    Args:
+        inside: Run all in this process, which takes its environment from `clean_environment`: for the tests.
+    """
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         own = clean_environment(home)
@@ -38,7 +44,10 @@ def rows(chosen: Sequence[Bench], sizes: Sizes, rounds: int | None = None) -> It
                         yield failed_rows(bench, f"the emulated service did not start: {exc}")
                         continue
                 environment = {**own, **service}
-            yield in_own_process(bench, sizes, rounds, environment)
+            if inside:
+                yield in_this_process(bench, rounds, environment)
+            else:
+                yield in_own_process(bench, sizes, rounds, environment)
 
 
 def clean_environment(home: Path) -> dict[str, str]:
@@ -46,6 +55,16 @@ def clean_environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     places = {f"QPROVIDER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE")}
     return {**kept, "HOME": str(home), **places}
+
+
+def in_this_process(bench: Bench, rounds: int | None, environment: dict[str, str]) -> list[dict[str, Any]]:
+    _fresh.INSIDE = True
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        return run(bench, rounds)
+    except Exception as exc:
+        return failed_rows(bench, f"{type(exc).__name__}: {exc}")
 
 
 def in_own_process(

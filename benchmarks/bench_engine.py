@@ -61,7 +61,7 @@ def query(stack: ExitStack, number: int) -> tuple[Side, Side]:
     import qprovider_core as qp
     from benchmarks._vendors import CRITERIA, fits
 
-    vendor = register("large", number)
+    vendor = register(stack, "large", number)
 
     def ours() -> list[str]:
         return [one.name for one in qp.list_backends(provider="large", refresh=True, **CRITERIA)]
@@ -74,12 +74,12 @@ def query(stack: ExitStack, number: int) -> tuple[Side, Side]:
 
 
 def many_handles(stack: ExitStack, number: int) -> tuple[Side, Side]:
-    vendor = register("many", number)
+    vendor = register(stack, "many", number)
     return steps(vendor, our_handles()), steps(vendor, plain_backends(vendor))
 
 
 def many_records(stack: ExitStack, number: int) -> tuple[Side, None]:
-    vendor = register("many", number)
+    vendor = register(stack, "many", number)
     works = our_records()
 
     def side() -> Sample:
@@ -91,12 +91,14 @@ def many_records(stack: ExitStack, number: int) -> tuple[Side, None]:
 # ------------------------------------------------------------------------------------- what is also a growth curve
 
 
-def register(name: str, number: int) -> Vendor:
+def register(stack: ExitStack, name: str, number: int) -> Vendor:
+    """A vendor of that many backends."""
     import qprovider_core as qp
     from benchmarks._vendors import Vendor
 
     vendor = Vendor(name, number)
     qp.register_plugin(vendor, name)
+    stack.callback(qp.unregister_plugin, name)
     return vendor
 
 

@@ -24,10 +24,12 @@ _COLD, _WARM = "first call", "again"
 def benches(sizes: Sizes) -> Iterator[Bench]:
     group = f"IBM Quantum, emulated: {sizes.backends} backends, {1e3 * sizes.latency_s:g} ms a request"
 
-    def bench(name: str, lines: list[tuple[str, float | None]], rounds: int, prepare: Any = None) -> Bench:
+    def bench(
+        name: str, lines: list[tuple[str, float | None]], rounds: int, prepare: Any = None, warm: int = 0
+    ) -> Bench:
         made = tuple(Line(title, "IBMProvider", OTHER, ratio_at_most=goal) for title, goal in lines)
         prepare = prepare or functools.partial(sides, call=name, number=sizes.jobs)
-        return Bench(name, group, made, prepare, sizes.rounds(rounds), emulator=True)
+        return Bench(name, group, made, prepare, sizes.rounds(rounds), warm, emulator=True)
 
     def twice(call: str, goal: float | None) -> list[tuple[str, float | None]]:
         return [(f"{call}, {_COLD}", goal), (f"{call}, {_WARM}", None)]
@@ -37,7 +39,7 @@ def benches(sizes: Sizes) -> Iterator[Bench]:
     yield bench("ibm-filter", twice("backends(the tutorial's criteria)", 1 / 40), 3)
     yield bench("ibm-least-busy", twice("least_busy(the same criteria)", 1 / 40), 3)
     yield bench("ibm-gates", [("backends that have the gate cx", 1 / 10)], 3)
-    yield bench("ibm-bell", [("a Bell job: submit, wait, counts", None)], 5)
+    yield bench("ibm-bell", [("a Bell job: submit, wait, counts", None)], 5, warm=1)  # the service's worker
     yield bench("ibm-target", [("a device of 156 qubits: open it, its Target", None)], 5)
     yield bench("ibm-jobs", [(f"list {sizes.jobs:,} jobs", None)], 3, functools.partial(_job_list, number=sizes.jobs))
 

@@ -40,7 +40,7 @@ def trouble(stack: ExitStack, delay_s: float, deadline_s: float) -> tuple[Side, 
         Failing("fails"),
         Vendor("answers_2", delay_s=delay_s),
     ]
-    names = _register(vendors)
+    names = _register(stack, vendors)
 
     def ours() -> tuple[int, int]:
         found = qp.list_backends(provider=names, timeout=deadline_s, refresh=True)
@@ -71,14 +71,14 @@ def twenty(stack: ExitStack, delay_s: float) -> tuple[Side, Side]:
     from benchmarks._vendors import Vendor
 
     vendors = [Vendor(f"vendor_{i}", delay_s=delay_s) for i in range(20)]
-    return together(vendors), in_turn(vendors)
+    return together(stack, vendors), in_turn(vendors)
 
 
-def together(vendors: Sequence[Vendor]) -> Side:
+def together(stack: ExitStack, vendors: Sequence[Vendor]) -> Side:
     """One query of all of them."""
     import qprovider_core as qp
 
-    names = _register(vendors)
+    names = _register(stack, vendors)
     return stopwatch(lambda: qp.list_backends(provider=names, refresh=True))
 
 
@@ -111,9 +111,10 @@ def in_thread(vendor: Vendor, deadline_s: float) -> list[Any]:
     return list(told[0])
 
 
-def _register(vendors: Sequence[Vendor]) -> list[str]:
+def _register(stack: ExitStack, vendors: Sequence[Vendor]) -> list[str]:
     import qprovider_core as qp
 
     for vendor in vendors:
         qp.register_plugin(vendor, vendor.name)
+        stack.callback(qp.unregister_plugin, vendor.name)
     return [vendor.name for vendor in vendors]
