@@ -27,6 +27,7 @@ REFERENCE = {
     "composite": IBMCompositeJob,
     "sampler": IBMSampler,
     "estimator": IBMEstimator,
+    "session": qp.Session,
     "qp": qp,
 }
 OF_INSTANCES = {"backend.name": str, "provider.backend": BackendService}  # what constructors set
@@ -37,6 +38,8 @@ MORE = {
     "backend.run": set(qprovider_ibm.qprovider_provider().run_options),
     "backend.sampler": set(SamplerOptions.fields) | {"session_id"},
     "backend.estimator": set(EstimatorOptions.fields) | {"session_id"},
+    "session.run": {"shots"},
+    "session.estimator": set(EstimatorOptions.fields),
 }
 
 
@@ -143,6 +146,10 @@ def test_what_the_column_here_names_exists_and_takes_what_is_shown(code):
         "SamplerV2(",
         "EstimatorV2(",
         "Session(backend",
+        "Batch(backend",
+        "Session.from_id(",
+        "session.details()",
+        "session.cancel()",
         "job.metrics()",
         "job.usage()",
     ],
