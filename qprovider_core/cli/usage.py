@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qprovider_core.cli._output import say, say_json, say_table, tell
 from qprovider_core.cli.backends import tell_errors
 from qprovider_core.cli.completion import provider_names
+
+if TYPE_CHECKING:
+    from qprovider_core._usage import UsageList
 
 
 @click.command()
@@ -40,8 +43,7 @@ def command(provider: tuple[str, ...], account: tuple[str, ...], timeout: float 
     elif form == "csv":
         say(told.to_csv().rstrip("\n"))
     elif told:
-        rows = [told._row(row) for row in told]
-        say_table(list(told._head), rows, right=["used", "left", "limit"])
+        _say_table(told)
     if form != "json":
         tell_errors(told)
         for note in told.notes:
@@ -50,3 +52,24 @@ def command(provider: tuple[str, ...], account: tuple[str, ...], timeout: float 
             tell("There is no account. Save one: qprovider accounts add PROVIDER")
     if told.errors and not told:
         click.get_current_context().exit(1)
+
+
+def _say_table(told: UsageList) -> None:
+    from qprovider_core._usage import duration_text  # late: help needs no core
+
+    say_table(
+        ["account", "instance", "plan", "used", "left", "limit", "since"],
+        [
+            [
+                row.provider if row.account == "default" else f"{row.account}/{row.provider}",
+                row.instance_name or row.instance,
+                row.plan,
+                duration_text(row.consumed_s),
+                duration_text(row.remaining_s),
+                duration_text(row.limit_s),
+                None if row.period_start is None else f"{row.period_start:%Y-%m-%d}",
+            ]
+            for row in told
+        ],
+        right=["used", "left", "limit"],
+    )

@@ -83,6 +83,14 @@ def test_a_batch_is_one_at_the_service(simulator, emulator, bell):
     assert len(posted(emulator)) == 1
 
 
+def test_a_word_for_its_state_that_is_new_is_told_as_it_is(simulator, emulator, bell):
+    emulator.fault("session_state", state="meditating", times=1)
+    with simulator.open_session() as session:
+        assert session.status() == "meditating"
+        assert not session.closed
+        assert simulator.run(bell, shots=5).session_id() == session.session_id
+
+
 def test_primitives_take_a_session_as_their_mode(simulator, bell):
     session = Session(simulator, max_time=600)
     sampler, estimator = IBMSampler(mode=session), IBMEstimator(session.backend, mode=session)

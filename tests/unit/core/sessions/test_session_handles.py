@@ -1,13 +1,16 @@
 """Sessions as they are held: what they tell, vendors that have none, copies, and sessions by their id."""
 
 import copy
+import json
 import pickle
 
 import attrs
 import pytest
+from click.testing import CliRunner
 from qiskit import QuantumCircuit
 
 import qprovider_core as qp
+from qprovider_core.cli._app import app
 from qprovider_core.errors import (
     InvalidInputError,
     SessionClosedError,
@@ -84,6 +87,22 @@ def test_primitives_are_the_vendors_own(acme):
         with pytest.raises(UnsupportedError, match="acme:line has no (sampler|estimator) of its own") as caught:
             make()
         assert "V2(backend=session.backend)" in caught.value.hint
+
+
+def test_the_command_lists_the_jobs_of_a_session(acme):
+    with acme.backend.open_session():
+        inside = acme.backend.run(bit())
+    acme.backend.run(bit())
+
+    def listed(*arguments):
+        done = CliRunner().invoke(app, ["jobs", "--offline", *arguments])
+        assert done.exit_code == 0
+        return done
+
+    told = json.loads(listed("--session", "s1", "--json").stdout)["jobs"]
+    assert [(job["id"], job["session_id"]) for job in told] == [(inside.job_id(), "s1")]
+    assert len(json.loads(listed("--json").stdout)["jobs"]) == 2
+    assert "No job matches" in listed("--session", "nope").stderr
 
 
 # ------------------------------------------------------------------------------------------------ vendors without them
