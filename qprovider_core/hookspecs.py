@@ -232,18 +232,21 @@ def qprovider_job_details(connection: Any, job: JobRef, account: AccountRef, dea
 def qprovider_open_session(
     connection: Any, request: SessionRequest, account: AccountRef, deadline: Deadline
 ) -> SessionInfo | None:
-    """Open a session or a batch."""
+    """Open a session or a batch, once: what is opened may be charged. Refuse a mode that the account may not use with an
+    error that says which one it may."""
 
 
 @hookspec(firstresult=True)
 def qprovider_close_session(
     connection: Any, session_id: str, cancel: bool, account: AccountRef, deadline: Deadline
 ) -> bool | None:
-    """Take no more jobs into it; with `cancel`, also drop those that wait. True when done."""
+    """Take no more jobs into it, so that those that come are refused; with `cancel`, also drop those that wait. What
+    runs goes on. True when done, and when it was over already."""
 
 
 @hookspec(firstresult=True)
 def qprovider_session_details(
     connection: Any, session_id: str, account: AccountRef, deadline: Deadline
 ) -> SessionInfo | None:
-    """The session as it stands now."""
+    """The session as it stands now, whether it is open or over; `UnknownSessionError` where there is none of that id.
+    It is asked when a job of that session was refused, too: `accepting_jobs=False` or `closed_at` says why."""
