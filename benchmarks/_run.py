@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -61,6 +62,7 @@ def in_this_process(bench: Bench, rounds: int | None, environment: dict[str, str
     _fresh.INSIDE = True
     os.environ.clear()
     os.environ.update(environment)
+    gc.freeze()  # else collecting garbage takes longer than all benches together
     try:
         return run(bench, rounds)
     except Exception as exc:

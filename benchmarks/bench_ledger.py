@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import timeit
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -108,7 +109,7 @@ def listing(stack: ExitStack, jobs: int) -> tuple[Side, Side]:
         return lambda: ledger.select(query)
 
     asked = [select(**filters) for filters in questions(jobs).values()]
-    slowest = max(asked, key=lambda work: min(timed(work)[0] for _ in range(5)))
+    slowest = max(asked, key=lambda work: min(timeit.repeat(work, number=1, repeat=5)))
     return stopwatch(slowest), stopwatch(select())
 
 
