@@ -232,8 +232,8 @@ def qprovider_job_details(connection: Any, job: JobRef, account: AccountRef, dea
 def qprovider_open_session(
     connection: Any, request: SessionRequest, account: AccountRef, deadline: Deadline
 ) -> SessionInfo | None:
-    """Open a session or a batch, once: what is opened may be charged. Refuse a mode that the account may not use with an
-    error that says which one it may."""
+    """Open a session or a batch, once: what is opened may be charged. Refuse a mode that the account may not use, with
+    an error that says which one it may."""
 
 
 @hookspec(firstresult=True)
