@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
 from qprovider_core._exports import Kind, Table, Tabular
-from qprovider_core._tables import BACKEND_HEAD, backend_row, html_table, text_table
+from qprovider_core._shown_lists import ErrorList
+from qprovider_core._tables import BACKEND_HEAD, backend_row, text_table
 from qprovider_core._text import printable
 from qprovider_core.query import BackendQuery, Cost, Rejections
-from qprovider_core.records._base import Record
+from qprovider_core.records._base import FlatRecord, Record
 from qprovider_core.records.backends import BackendInfo
-from qprovider_core.records.jobs import JobInfo
+
+if TYPE_CHECKING:
+    from qprovider_core.records.jobs import JobInfo
 
 T = TypeVar("T")
 _LONGEST = 600  # characters of a remark that are shown; the whole is in `.reason`
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class QueryError(Record):
+class QueryError(FlatRecord):
     """Who did not answer, or not in full, and why.
 
     Attributes:
@@ -63,7 +66,7 @@ class AnswerList(list[T], Tabular, Generic[T]):
         as_of: datetime | None = None,
     ) -> None:
         super().__init__(items)
-        self.errors = list(errors)
+        self.errors = ErrorList(errors)
         self.notes = list(notes)
         self.as_of = as_of or datetime.now(UTC)
 
@@ -82,11 +85,19 @@ class AnswerList(list[T], Tabular, Generic[T]):
         table = text_table(self._head, map(self._row, self)) if self else self._nothing()
         return "\n".join([table, *self._remarks()])
 
-    def _repr_html_(self) -> str:
-        import html  # late: only notebooks need it
+    # In a notebook: other titles than in plain text where there are any, cells, and what stands below the table.
+    _html_head: tuple[str, ...] = ()
 
-        table = html_table(self._head, map(self._row, self)) if self else f"<p>{self._nothing()}</p>"
-        return table + "".join(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())
+    def _html_row(self, item: T) -> Sequence[object]:
+        return self._row(item)
+
+    def _html_beside(self) -> Sequence[object]:
+        return ()
+
+    def _repr_html_(self) -> str | None:
+        from qprovider_core._html_lists import answer_html  # late: only notebooks need it
+
+        return answer_html(self)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -160,6 +171,16 @@ class BackendList(AnswerList[T]):
     def _row(self, item: T) -> tuple[object, ...]:
         return backend_row(_info_of(item))
 
+    def _html_row(self, item: T) -> Sequence[object]:
+        from qprovider_core._html_lists import backend_cells  # late: only notebooks need it
+
+        return backend_cells(_info_of(item))
+
+    def _html_beside(self) -> Sequence[object]:
+        from qprovider_core._html_lists import rejected_html  # late: only notebooks need it
+
+        return rejected_html(self)
+
     def _table(self) -> Table:
         return Table(BACKEND_COLUMNS, [_backend_cells(item) for item in self])
 
@@ -188,6 +209,13 @@ class JobList(AnswerList[T]):
         info = _job_info_of(item)
         created = info.created_at.isoformat(" ", "seconds") if info.created_at else None
         return (info.id, info.state.value, info.backend, created, ", ".join(info.tags) or None, info.name)
+
+    _html_head = ("job", "state", "backend", "created", "shots", "tags", "name")
+
+    def _html_row(self, item: Any) -> Sequence[object]:
+        from qprovider_core._html_lists import job_cells  # late: only notebooks need it
+
+        return job_cells(_job_info_of(item), _own_text(item, "provider") or _provider_of(item))
 
     def _table(self) -> Table:
         return Table(JOB_COLUMNS, [_job_cells(item) for item in self])
@@ -271,6 +299,8 @@ def _job_cells(item: Any) -> list[object]:
 
 
 def _job_info_of(item: Any) -> JobInfo:
+    from qprovider_core.records.jobs import JobInfo  # late: lists of backends need none
+
     info = getattr(item, "info", item)  # a handle and a record of the ledger have one
     assert isinstance(info, JobInfo)
     return info

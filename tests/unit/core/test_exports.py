@@ -176,7 +176,7 @@ def test_a_calibration_has_a_row_a_gate_and_place():
 def test_a_table_shows_itself():
     table = CALIBRATION.gate_table()
     assert repr(table).splitlines()[3].split() == ["cz", "0,", "1", "–", "7e-08", "no", "2026-03-01", "12:00:00+00:00"]
-    assert "<td>0, 1</td>" in table._repr_html_()
+    assert ">0, 1</td>" in table._repr_html_()
     assert repr(column([])) == "No rows of value."
     assert "\x1b" not in repr(column(["\x1b"])) + column(["\x1b"])._repr_html_()
 

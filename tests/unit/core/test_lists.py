@@ -32,8 +32,9 @@ def test_backends_are_a_list_with_a_table_and_what_is_missing():
     assert shown[2].startswith("acme:a")
     assert shown[-2:] == ["! work/ibm: no answer within 1 s", "ibm: no account."]
     html = listed._repr_html_()
-    assert "<td>acme:a</td>" in html
-    assert "<p>! work/ibm: no answer within 1 s</p>" in html
+    assert ">acme:a</th>" in html
+    assert ">work/ibm</th>" in html
+    assert ">no answer within 1 s</td>" in html
 
 
 def test_vendors_words_cannot_write_to_the_terminal_or_the_page():
