@@ -7,6 +7,18 @@ import click
 from qprovider_core.cli._output import say, say_facts
 
 
+def _cache_text() -> str:
+    """Where answers about backends are remembered."""
+    from qprovider_core import config  # late: help needs no core
+    from qprovider_core.errors import ConfigurationError
+
+    try:
+        mode = config.cache_mode()
+    except ConfigurationError as exc:
+        return exc.what
+    return f"on disk, {config.cache_dir()}" if mode == "disk" else {"memory": "in memory", "off": "off"}[mode]
+
+
 def _ledger_text() -> str:
     """Where jobs are written down, and how its changes are journalled."""
     from qprovider_core.ledger import ledger_in_use  # late: help needs none of these
@@ -43,6 +55,7 @@ def command() -> None:
             ("platform", platform.platform()),
             ("configuration", config.config_dir()),
             ("jobs", _ledger_text()),
+            ("cache", _cache_text()),
         ]
     )
     say("")

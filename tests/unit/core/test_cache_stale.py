@@ -5,9 +5,11 @@ from typing import Any
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
 import qprovider_core as qp
 from qprovider_core import fleet
+from qprovider_core.cli._app import app
 from qprovider_core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -204,3 +206,20 @@ def test_contradictory_criteria_are_refused_before_anybody_is_asked(acme):
         "num_qubits is 5, wanted num_qubits > 5",
         "num_qubits is 9, wanted num_qubits < 3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("", "in memory"),
+        ("disk", "on disk, {}"),
+        ("off", "off"),
+        ("x", "The environment variable QPROVIDER_CACHE is 'x'."),
+    ],
+)
+def test_about_says_where_answers_are_remembered(acme, monkeypatch, tmp_path, word, shown):
+    monkeypatch.setenv("QPROVIDER_CACHE", word)
+    monkeypatch.setenv("QPROVIDER_CACHE_DIR", str(tmp_path))
+    told = CliRunner().invoke(app, ["about"], prog_name="qprovider").stdout
+    [line] = [line for line in told.splitlines() if line.startswith("cache ")]
+    assert line.removeprefix("cache").strip() == shown.format(tmp_path)
