@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import _docs, _machine, _run
 from benchmarks._fresh import ROOT
 from benchmarks._harness import Bench, Line, Side
-from benchmarks._report import quantity
+from benchmarks._report import quantity, warnings
 from benchmarks._sizes import FULL
 from benchmarks.bench_engine import HANDLE_STEPS
 
@@ -111,12 +111,12 @@ def tables(told: dict[str, Any]) -> str:
     ]
     (line,) = told["points"]["vendors"].values()
     vendors = [[str(point["number"]), quantity(point["ours"], "s"), quantity(point["other"], "s")] for point in line]
-    note = " Few rounds: not for quoting." if told["quick"] else ""
+    notes = warnings(told["machine"], small=told["quick"])
     return "\n\n".join(
         [
             _table(heads, rows),
             _table(["vendors", "one query of all", "one after another, by hand"], vendors),
-            f"Medians on {_machine.line(told['machine'])}.{note}",
+            " ".join([f"Medians on {_machine.line(told['machine'])}.", *notes]),
         ]
     )
 

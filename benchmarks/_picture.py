@@ -12,8 +12,11 @@ _STEPS = {
     "filtered by three criteria": (_GREEN, "s", "filter by three criteria"),
     "least busy of the same criteria": (_ORANGE, "^", "least busy of those"),
 }
-_OURS, _HAND = "qprovider", "by hand"
-_STYLE = {
+_SOLID: dict[str, Any] = {"markersize": 5, "linewidth": 1.8}
+_DASHED: dict[str, Any] = {
+    "marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 1, "linestyle": (0, (4, 2)),
+}  # fmt: skip
+_STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text: small, and it can be searched
     "svg.hashsalt": "growth",  # the same numbers make the same file
     "font.family": "sans-serif",
@@ -51,31 +54,12 @@ def _backends(axes: Any, steps: dict[str, list[dict[str, Any]]]) -> None:
         numbers = [point["number"] for point in steps[name]]
         ours = [1e3 * point["ours"] for point in steps[name]]
         other = [1e3 * point["other"] for point in steps[name]]
-        axes.plot(numbers, ours, color=color, marker=mark, markersize=5, linewidth=1.8, label=f"{label}")
-        axes.plot(
-            numbers, other, color=color, marker=mark, markersize=4, linewidth=1, linestyle=(0, (4, 2)), mfc="white"
-        )
+        axes.plot(numbers, ours, color=color, marker=mark, **_SOLID, label=label)
+        axes.plot(numbers, other, color=color, **{**_DASHED, "marker": mark})
     listed = steps["listed as handles"]
     last, top = listed[-1]["number"], 1e3 * listed[-1]["ours"] * 2.2
-    axes.plot(
-        [last / 100, last],
-        [top / 100, top],
-        color=_GREY,
-        linewidth=1,
-        linestyle=":",
-        label="linear growth, for comparison",
-    )
-    axes.plot(
-        [],
-        [],
-        color="black",
-        linewidth=1,
-        linestyle=(0, (4, 2)),
-        marker="o",
-        mfc="white",
-        markersize=4,
-        label=f"dashed: the same {_HAND}",
-    )
+    axes.plot([last / 100, last], [top / 100, top], color=_GREY, linewidth=1, linestyle=":", label="linear growth")
+    axes.plot([], [], color="black", **_DASHED, label="dashed: the same by hand")
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("backends of one vendor")
     axes.set_ylabel("time beyond the vendor's own (ms)")
@@ -87,14 +71,11 @@ def _backends(axes: Any, steps: dict[str, list[dict[str, Any]]]) -> None:
 
 def _vendors(axes: Any, points: list[dict[str, Any]]) -> None:
     numbers = [point["number"] for point in points]
-    for side, color, mark, label in (
-        ("other", _ORANGE, "^", "one after another, by hand"),
-        ("ours", _BLUE, "o", _OURS),
-    ):
-        values = [point[side] for point in points]
-        dashed = (0, (4, 2)) if side == "other" else "-"
-        axes.plot(numbers, values, color=color, marker=mark, markersize=5, linewidth=1.8, linestyle=dashed, label=label)
+    other, ours = ([point[side] for point in points] for side in ("other", "ours"))
+    axes.plot(numbers, other, color=_BLUE, **_DASHED, label="one after another, by hand")
+    axes.plot(numbers, ours, color=_BLUE, marker="o", **_SOLID, label="qprovider")
     axes.set_xlim(0, max(numbers) + 1)
+    axes.set_xticks([1, *range(5, max(numbers) + 1, 5)])
     axes.set_ylim(0, None)
     axes.set_xlabel("vendors that take 50 ms each")
     axes.set_ylabel("time of one query of all (s)")

@@ -53,14 +53,21 @@ def end_text(told: dict[str, Any]) -> str:
     lines = [
         "Medians. Ratio: the rounds' median of ours divided by the other, less is better; spread: of the ratio.",
         f"On {_machine.line(told['machine'])}.",
+        *warnings(told["machine"], small=told["settings"]["sizes"] != "full"),
     ]
-    if _machine.busy(told["machine"]):
-        lines.append(f"Other work was running (load {told['machine']['load_before']}): these times say little.")
-    if told["settings"]["sizes"] != "full":
-        lines.append("Sizes and rounds are small: for a look, not for quoting.")
     if told["failed"]:
         lines.append(f"Failed: {len(told['failed'])} of {len(told['lines'])} lines.")
     return "\n".join(lines)
+
+
+def warnings(machine: dict[str, Any], *, small: bool) -> list[str]:
+    """Why the figures are not to be quoted."""
+    found = []
+    if _machine.busy(machine):
+        found.append(f"Other work was running (load {machine['load_before']}): these times say little.")
+    if small:
+        found.append("Sizes and rounds are small: for a look, not for quoting.")
+    return found
 
 
 # --------------------------------------------------------------------------------------------------- for a document
@@ -71,8 +78,8 @@ def markdown(told: dict[str, Any]) -> str:
     parts = []
     for group, rows in grouped(told["lines"]):
         parts += [f"### {group}", "", *_markdown_table(rows), ""]
-    sizes = "" if told["settings"]["sizes"] == "full" else " Sizes and rounds were small: not for quoting."
-    return "\n".join([*parts, f"Medians on {_machine.line(told['machine'])}.{sizes}"])
+    notes = warnings(told["machine"], small=told["settings"]["sizes"] != "full")
+    return "\n".join([*parts, " ".join([f"Medians on {_machine.line(told['machine'])}.", *notes])])
 
 
 def grouped(rows: Iterable[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
