@@ -102,7 +102,7 @@ def text_block(value: object) -> Markup:
         lines = scrub(str(value))[:_LONGEST_TEXT].splitlines()
     except Exception:  # noqa: BLE001  a vendor's value may fail at being a text
         return escaped("(cannot be shown)")
-    return Markup("<br>".join(html.escape(printable(line)) for line in lines))
+    return Markup("<br/>".join(html.escape(printable(line)) for line in lines))
 
 
 def element(tag: str, *content: object, style: str = "", **attributes: object) -> Markup:

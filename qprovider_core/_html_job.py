@@ -69,7 +69,7 @@ def _facts(job: TrackedJob) -> Iterator[tuple[str, Any]]:
     yield "name", info.name or (request.name if request is not None else None)
     yield "tags", info.tags
     yield "circuits", len(request.pubs) if request is not None else None
-    yield "shots", info.shots
+    yield "shots", info.shots if info.shots is not None or request is None else getattr(request.pubs[0], "shots", None)
     yield "session", info.session_id
     if info.queue is not None and not info.state.final:
         yield "place in the queue", info.queue.position

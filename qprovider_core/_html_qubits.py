@@ -37,12 +37,13 @@ def qubit_map(configuration: BackendConfiguration | None, properties: BackendPro
     left, top = min(x for x, _ in places), min(y for _, y in places)
     drawn = [((x - left) * _STEP + _STEP / 2, (y - top) * _STEP + _STEP / 2) for x, y in places]
     width, height = (max(at) + _STEP / 2 for at in zip(*drawn, strict=True))
+    scale = _Scale(error for qubit, error in enumerate(errors) if qubit not in faulty)
     name = f"{len(qubits)} qubits of {properties.backend_name}, coloured by readout error"
     svg = element(
         "svg",
         element("title", name),
         *_lines(pairs, drawn, faulty),
-        *(_qubit(q, drawn[q], errors, values, q in faulty) for q, values in enumerate(qubits)),
+        *(_qubit(q, drawn[q], scale, values, q in faulty) for q, values in enumerate(qubits)),
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         width=f"{width:.0f}",
         role="img",
@@ -103,13 +104,13 @@ def _lines(pairs: Mapping[Pair, float | None], drawn: Sequence[Place], faulty: s
         )
 
 
-def _qubit(number: int, at: Place, errors: Sequence[float | None], values: Mapping[str, float], faulty: bool) -> Markup:
-    error = errors[number]
+def _qubit(number: int, at: Place, scale: _Scale, values: Mapping[str, float], faulty: bool) -> Markup:
+    error = _probability(values.get("readout_error"))
     words = [f"qubit {number}: " + ("no readout error is told" if error is None else f"readout error {error:.3g}")]
     words += [f"{name} {values[name] * 1e6:.3g} µs" for name in ("T1", "T2") if _is_number(values.get(name))]
     if faulty:
         words.append("marked as faulty")
-    shade = "none" if error is None or faulty else _SHADES[_Scale(errors).step(error)]
+    shade = "none" if error is None or faulty else _SHADES[scale.step(error)]
     look: dict[str, Any] = {"stroke_dasharray": "3 2"} if faulty else {}
     x, y = f"{at[0]:.1f}", f"{at[1]:.1f}"
     ink = "currentColor" if shade == "none" else "#000"
