@@ -100,8 +100,7 @@ class Cache:
             return told if stale else None
 
     def _list_holds(self, told: Told[Listing], shelf: Shelf | None) -> bool:
-        whole = all(isinstance(one, BackendInfo) for one in told.value)  # else part of it could not be had
-        return whole and told.age_s() < self._list_age_s and not self._moved(told, shelf)
+        return told.age_s() < self._list_age_s and not self._moved(told, shelf) and _is_whole(told)
 
     def _moved(self, told: Told[Any], shelf: Shelf | None) -> bool:
         """Whether this process, or one that shares the shelf, moved a queue since."""
@@ -109,10 +108,16 @@ class Cache:
 
     def keep_listing(self, told: Told[Listing], shelf: Shelf | None = None) -> None:
         with self._lock:
-            if self._listing is None or told.moment >= self._listing.moment:
+            kept = self._listing
+            if kept is None or (told.moment >= kept.moment and (_is_whole(told) or not _is_whole(kept))):
                 self._listing, self._unread = told, told.value
         if shelf is not None:
             shelf.keep_listing(told)
+
+    @property
+    def changed(self) -> float:
+        """When this process last moved a queue, on the clock of `Told.moment`."""
+        return self._changed
 
     def queue_moved(self, shelf: Shelf | None = None) -> None:
         """This process changed a queue: what was told of queues before does not hold any more."""
@@ -199,3 +204,8 @@ class Cache:
                     self._versions[info.name, info.instance] = info.version
                 if isinstance(info.calibrated_at, datetime) and info.calibrated_at.tzinfo is not None:
                     self._calibrated[info.name, info.instance] = info.calibrated_at
+
+
+def _is_whole(told: Told[Listing]) -> bool:
+    """Whether every part of a list could be had."""
+    return all(isinstance(one, BackendInfo) for one in told.value)

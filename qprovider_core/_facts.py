@@ -108,29 +108,35 @@ class Facts:
         remember, shelf = self._remembering()
         if remember and not refresh and (known := self._cache.listing(shelf)) is not None:
             return known, False
-        with self._lock:
-            listing = self._listing
-            mine = listing is None
-            if listing is None:
-                listing = self._listing = Future()
-        if not mine:
+        changed = self._cache.changed
+        while True:
+            with self._lock:
+                listing = self._listing
+                mine = listing is None
+                if listing is None:
+                    listing = self._listing = Future()
+            if mine:
+                break
             try:
-                return listing.result(timeout=deadline.timeout), True
+                earlier = listing.result(timeout=deadline.timeout)
             except TimeoutError:
                 if listing.done():
                     raise
                 raise DeadlineError("an earlier request for its list has not been answered") from None
+            if earlier.moment > changed:
+                return earlier, True
+            # A job was submitted since it was asked for: ask again.
         try:
             told = self._listed(deadline)
             if remember:
                 self._cache.keep_listing(told, shelf)
-            listing.set_result(told)
-        except BaseException as exc:  # noqa: BLE001  handed on to whoever waits for the listing
+        except BaseException as exc:
+            self._listing = None
             listing.set_exception(exc)
-        finally:
-            with self._lock:
-                self._listing = None
-        return listing.result(), True
+            raise
+        self._listing = None  # first: who waits may have to ask again at once
+        listing.set_result(told)
+        return told, True
 
     def _listed(self, deadline: Deadline) -> Told[Listing]:
         begun: Told[None] = Told(None)
@@ -185,6 +191,7 @@ class Facts:
     def _shared(self, facet: str, ref: BackendRef, deadline: Deadline, *, refresh: bool) -> Told[Any]:
         """Ask for one facet in this thread, or wait for whoever is asking for it already."""
         remember, shelf = self._remembering()
+        changed = self._cache.changed if facet == "status" else float("-inf")
         while True:
             with self._lock:
                 asking = self._outstanding.get((facet, ref))
@@ -194,7 +201,9 @@ class Facts:
             if mine:
                 break
             try:
-                return asking.result(timeout=deadline.timeout)
+                earlier = asking.result(timeout=deadline.timeout)
+                if earlier.moment > changed:
+                    return earlier
             except (TimeoutError, DeadlineError):
                 if deadline.remaining_s() <= 0 or not asking.done():
                     raise

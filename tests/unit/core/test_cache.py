@@ -169,6 +169,14 @@ def test_a_partial_list_is_not_remembered_as_the_whole(acme):
     assert acme.since() == ["list", "list"]
 
 
+def test_a_partial_list_does_not_take_the_place_of_a_whole_one(acme):
+    qp.list_backends()
+    acme.listed = [acme.listed[0], ListProblem(reason="one place did not answer")]
+    assert qp.list_backends(refresh=True).names() == ["acme:one"]
+    acme.trouble = TransportError("down")
+    assert qp.list_backends(refresh=True, stale=True).names() == ["acme:one", "acme:two"]
+
+
 def test_errors_are_not_remembered(acme):
     acme.trouble = TransportError("down")
     assert qp.list_backends().errors[0].reason == "down"
@@ -274,6 +282,46 @@ def test_what_was_asked_before_a_submission_and_told_after_it_does_not_hold():
     cache.keep_listing(listed)
     cache.keep_facet("status", ONE, status)
     assert cache.listing() is cache.facet("status", ONE) is None
+
+
+@pytest.mark.parametrize("what", ["list", "status"])
+def test_who_asks_after_a_submission_gets_no_answer_from_before_it(acme, vendor, what):
+    """An earlier question is still under way then: its answer is for whoever asked it."""
+    pending, entered, release = [1], threading.Semaphore(0), threading.Event()
+
+    def answer() -> int:
+        told = pending[0]
+        entered.release()
+        release.wait(30)
+        return told
+
+    hooks: dict[str, Any] = {"list": [BackendInfo(name="one")]}
+    if what == "list":
+        hooks["list"] = lambda: [BackendInfo(name="one", pending_jobs=answer())]
+    else:
+        hooks["backend_status"] = lambda: BackendStatus(backend_name="one", pending_jobs=answer())
+    vendor("slow", hooks.pop("list"), **hooks)
+    account = fleet.fleet().party("slow").accounts[0]
+    told: list[int | None] = []
+
+    def ask() -> None:
+        if what == "list":
+            told.append(account.list_backends()[0].pending_jobs)
+        else:
+            told.append(account.facts.status(ONE).pending_jobs)
+
+    before = threading.Thread(target=ask)
+    before.start()
+    assert entered.acquire(timeout=30)
+    pending[0] = 2
+    account.facts.queue_moved()
+    after = threading.Thread(target=ask)
+    after.start()
+    time.sleep(0.2)  # so that it waits for the earlier one's answer, which it might take
+    release.set()
+    before.join(30)
+    after.join(30)
+    assert sorted(told) == [1, 2]
 
 
 # -- configurations and calibrations ----------------------------------------------------------------------------------
