@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -89,10 +89,11 @@ class Limits:
                 raise InvalidInputError(f"{name} is True or False, not {getattr(self, name)!r}.")
 
 
-class Watcher(Protocol):
+class Watcher:
     """Told of what comes while a query is under way, by the thread that waits for it."""
 
-    def began(self, accounts: Sequence[Account]) -> None: ...
+    def began(self, accounts: Sequence[Account]) -> None:
+        """Who is asked."""
 
     def answered(self, answer: Answer) -> None:
         """What one account answered, or that it did not."""

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -343,6 +342,8 @@ def _put(target: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         if final.exists():
+            import shutil  # late: it loads what unpacks archives
+
             shutil.copymode(final, temporary)
         os.replace(temporary, final)
     finally:

@@ -57,8 +57,7 @@ class Entry(NamedTuple):
 
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attr>[\w.]+)\s*)?(\[.*\]\s*)?")
 _TICK_NS = 2_000_000_000  # a folder that changed so lately may change again without looking younger
-_Key = tuple[tuple[str, int], ...]
-_known: tuple[_Key, dict[str, Found]] | None = None
+_folders: dict[str, tuple[int, dict[str, Found] | None]] = {}
 
 
 def installed_version(name: str) -> str | None:
@@ -106,44 +105,47 @@ def _entries(found: Found, group: str) -> Iterator[Entry]:
 
 def _distributions() -> dict[str, Found] | None:
     """What is installed, by its name in normal form, the first of each on the search path; None: ask the library."""
-    global _known
     if any(hasattr(finder, "find_distributions") and not _is_pythons(finder) for finder in sys.meta_path):
         return None
-    key = []
+    found: dict[str, Found] = {}
     for path in dict.fromkeys(sys.path):
-        try:
-            key.append((path, os.stat(path or ".").st_mtime_ns))
-        except OSError:
-            continue
-    fresh = any(time.time_ns() - moment < _TICK_NS for _, moment in key)
-    if fresh or _known is None or _known[0] != tuple(key):
-        found: dict[str, Found] = {}
-        for path, _ in key:
-            if not _add(path or ".", found):
-                return None
-        _known = tuple(key), found
-    return _known[1]
+        held = _held(path or ".")
+        if held is None:
+            return None
+        for name, one in held.items():
+            found.setdefault(name, one)
+    return found
 
 
-def _add(path: str, found: dict[str, Found]) -> bool:
-    """Put in what a folder holds; False where that is more than can be told from names."""
+def _held(path: str) -> dict[str, Found] | None:
+    """What a folder holds; None where that is more than can be told from names."""
     try:
-        names = os.listdir(path)
+        changed = os.stat(path).st_mtime_ns
+        known = _folders.get(path)
+        if known is None or known[0] != changed or time.time_ns() - changed < _TICK_NS:
+            known = _folders[path] = changed, _read(path, os.listdir(path))
     except NotADirectoryError:
-        return False
+        return None
     except OSError:
-        return True
+        return {}
+    return known[1]
+
+
+def _read(path: str, names: list[str]) -> dict[str, Found] | None:
+    held: dict[str, Found] = {}
     for name in names:
         if name.endswith((".egg-info", ".egg", ".egg-link")):
-            return False
+            return None
         if name.endswith(".dist-info"):
             title, _, version = name.removesuffix(".dist-info").partition("-")
-            found.setdefault(_normal(title), Found(os.path.join(path, name), version))
-    return True
+            held.setdefault(_normal(title), Found(os.path.join(path, name), version))
+    return held
 
 
 def _is_pythons(finder: object) -> bool:
-    return getattr(finder, "__module__", "") == "_frozen_importlib_external"
+    """Whether it is the search path's own, or the one that the library's backport puts beside it."""
+    module = getattr(finder, "__module__", "")
+    return module == "_frozen_importlib_external" or module.split(".")[0] == "importlib_metadata"
 
 
 def _normal(name: str) -> str:

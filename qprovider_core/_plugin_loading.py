@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeVar
 
 import attrs
@@ -13,7 +13,7 @@ import pluggy
 
 from qprovider_core._concurrency import in_background
 from qprovider_core._installed import Entry, entry_points
-from qprovider_core._provider import HOOKS, describe, make_manager
+from qprovider_core._provider import HOOKS, MARK, describe, make_manager
 from qprovider_core.errors import DeadlineError, PluginError, QProviderError, failure_text
 from qprovider_core.records import Deadline
 from qprovider_core.records._base import Record
@@ -55,11 +55,12 @@ class PluginInfo(Record):
 
 @attrs.frozen
 class Loaded:
-    """A plugin that passed every check made on it alone; `manager` holds it and nothing else."""
+    """A plugin that passed every check made on it alone; `manager` holds it and nothing else. There is none where
+    another object of the same class passed them before."""
 
     name: str
     plugin: object
-    manager: pluggy.PluginManager
+    manager: pluggy.PluginManager | None
     hooks: frozenset[str]
     wrappers: frozenset[str]
     info: PluginInfo
@@ -73,7 +74,42 @@ def examine(name: str, plugin: object, info: PluginInfo) -> Loaded:
     """Check a plugin by itself: wrong arguments, unknown hooks, forgotten marks."""
     if isinstance(plugin, type) and any(isinstance(vars(plugin).get(h), FunctionType) for h in HOOKS):
         raise PluginError("it is a class, whose hooks need an instance", hint=f"Give {plugin.__name__}().")
-    manager = make_manager([(name, plugin)])
+    manager = None
+    implemented = _implemented.get(type(plugin)) if _is_of_its_class(plugin) else None
+    if implemented is None:
+        manager = make_manager([(name, plugin)])
+        implemented = _checked_hooks(plugin, manager)
+        if _is_of_its_class(plugin):
+            _implemented[type(plugin)] = implemented
+    hooks, wrappers = implemented
+    return Loaded(
+        name=name,
+        plugin=plugin,
+        manager=manager,
+        hooks=hooks,
+        wrappers=wrappers,
+        info=attrs.evolve(
+            info,
+            kind="vendor" if ANNOUNCE in hooks else "cross-cutting",
+            hooks=tuple(sorted(hooks | wrappers)),
+        ),
+    )
+
+
+# Adapters are many objects of one class, which is looked at once.
+_implemented: dict[type, tuple[frozenset[str], frozenset[str]]] = {}
+
+
+def _is_of_its_class(plugin: object) -> bool:
+    """Whether its class alone tells which hooks it has."""
+    if isinstance(plugin, type | ModuleType) or hasattr(type(plugin), "__getattr__"):
+        return False
+    own = getattr(plugin, "__dict__", {})
+    return not any(name in HOOKS or hasattr(value, MARK) for name, value in own.items())
+
+
+def _checked_hooks(plugin: object, manager: pluggy.PluginManager) -> tuple[frozenset[str], frozenset[str]]:
+    """The hooks that it implements, and those around which it is a wrapper."""
     hooks: set[str] = set()
     wrappers: set[str] = set()
     for hook in HOOKS:
@@ -84,18 +120,7 @@ def examine(name: str, plugin: object, info: PluginInfo) -> Loaded:
         raise PluginError(f"{', '.join(forgotten)} is not marked with @hookimpl")
     if not hooks | wrappers:
         raise PluginError("it implements no hook")
-    return Loaded(
-        name=name,
-        plugin=plugin,
-        manager=manager,
-        hooks=frozenset(hooks),
-        wrappers=frozenset(wrappers),
-        info=attrs.evolve(
-            info,
-            kind="vendor" if ANNOUNCE in hooks else "cross-cutting",
-            hooks=tuple(sorted(hooks | wrappers)),
-        ),
-    )
+    return frozenset(hooks), frozenset(wrappers)
 
 
 def hint_of(exc: BaseException, info: PluginInfo) -> str:

@@ -154,7 +154,7 @@ class _Manager(pluggy.PluginManager):
 
 
 _PREFIX = f"{hookspecs.PROJECT}_"
-_MARK = f"{hookspecs.PROJECT}_impl"
+MARK = f"{hookspecs.PROJECT}_impl"  # the attribute that `hookimpl` puts on a function
 
 
 def _marked(plugin: object) -> set[str]:
@@ -165,7 +165,7 @@ def _marked(plugin: object) -> set[str]:
     for place in places:
         for name, value in list(place.items()):
             function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
-            if isinstance(function, FunctionType) and _MARK in function.__dict__:
+            if isinstance(function, FunctionType) and MARK in function.__dict__:
                 found.add(name)
     return found
 
@@ -229,14 +229,14 @@ class Provider:
         )
         return manager, witness, owners
 
-    def announced_alone(self, manager: pluggy.PluginManager) -> ProviderSpec | None:
-        """What it announces, where no other plugin watches; `manager` holds it alone.
+    def announced_alone(self, manager: pluggy.PluginManager | None) -> ProviderSpec | None:
+        """What it announces, where no other plugin watches; `manager` holds it alone, if it was made.
 
         Raises:
             QProviderError: As `call`.
         """
         try:
-            spec = manager.hook.qprovider_provider()
+            spec = (self._plugin if manager is None else manager.hook).qprovider_provider()  # type: ignore[attr-defined]
         except QProviderError:
             raise
         except BaseException as exc:  # noqa: BLE001  a vendor's own code, in a thread of ours

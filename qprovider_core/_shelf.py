@@ -25,7 +25,7 @@ import attrs
 from qprovider_core import __version__, config
 from qprovider_core._cache import Told
 from qprovider_core.errors import QProviderError, ResponseError, failure_text
-from qprovider_core.records.backends import BackendConfiguration, BackendInfo, BackendRef
+from qprovider_core.records.backends import BackendInfo, BackendRef
 from qprovider_core.secret import Secret, get_logger, scrub
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ class Shelf:
     def keep_facet(self, facet: str, ref: BackendRef, told: Told[Any]) -> None:
         kind = _kind_of(facet)
         if told.value is None or type(told.value) is kind:  # as with lists
-            self._write(
-                _name(facet, ref), _whose(ref), told, lambda value: None if value is None else value.to_dict()
-            )
+            self._write(_name(facet, ref), _whose(ref), told, lambda value: None if value is None else value.to_dict())
 
     # -- files --------------------------------------------------------------------------------------------
 
@@ -243,11 +241,9 @@ def _facet_from(facet: str, body: Any) -> Any:
 
 
 def _kind_of(facet: str) -> Any:
-    if facet == "configuration":
-        return BackendConfiguration
-    from qprovider_core.records.properties import BackendProperties  # late: only calibrations need it
+    from qprovider_core.records import BackendConfiguration, BackendProperties  # late: only facets need them
 
-    return BackendProperties
+    return BackendConfiguration if facet == "configuration" else BackendProperties
 
 
 # ---------------------------------------------------------------------------------------------- whose directory

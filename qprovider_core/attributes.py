@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final
 
 import attrs
 
 from qprovider_core.errors import UnknownAttributeError
-from qprovider_core.records.backends import BackendConfiguration, BackendInfo, BackendStatus
+from qprovider_core.records.backends import BackendInfo, BackendStatus
 
 FACETS: Final = ("info", "status", "configuration", "properties")
 FACET_HOOKS: Final[Mapping[str, str]] = {
@@ -99,6 +100,8 @@ _WILD = frozenset({"name", "backend_name", "provider", "account", "instance", "p
 
 
 def _catalogue() -> dict[str, Attribute]:
+    from qprovider_core.records import BackendConfiguration  # late, with the whole: a query without criteria needs none
+
     kinds: dict[str, Kind] = {}
     places: dict[str, list[tuple[str, str]]] = {}
     for facet, record in (
@@ -122,7 +125,24 @@ def _catalogue() -> dict[str, Attribute]:
     return table
 
 
-CATALOGUE: Final[Mapping[str, Attribute]] = _catalogue()
+class _Catalogue(Mapping[str, Attribute]):
+    """All attributes by their names, made when the first is looked for."""
+
+    @cached_property
+    def _table(self) -> dict[str, Attribute]:
+        return _catalogue()
+
+    def __getitem__(self, name: str) -> Attribute:
+        return self._table[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
+CATALOGUE: Final[Mapping[str, Attribute]] = _Catalogue()
 
 
 def find_attribute(name: str, extra_fields: Iterable[str] = ()) -> Attribute:

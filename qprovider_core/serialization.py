@@ -26,7 +26,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from qprovider_core.errors import ResponseError
-from qprovider_core.records.backends import BackendConfiguration
+from qprovider_core.records.configurations import BackendConfiguration
 from qprovider_core.records.results import EstimatePubResult, SamplePubResult
 from qprovider_core.secret import MASK, Secret
 

@@ -26,3 +26,5 @@ def main() -> None:
         from qprovider_core.cli._errors import drop_output
 
         drop_output()
+    finally:
+        gc.freeze()  # the interpreter, which ends now, need not look for garbage once more

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from qprovider_core._answers import Watcher
 from qprovider_core.cli._backend_rows import RIGHT, TITLES, row_of
 from qprovider_core.cli._output import clean, has_colour
 
@@ -24,7 +25,7 @@ _BESIDE = 3  # lines of the screen that are neither backends nor vendors
 _SECOND = 10  # how often it is drawn anew in one
 
 
-class Arriving:
+class Arriving(Watcher):
     """What has come so far, on a terminal. It is wiped when the query has ended: the whole table follows."""
 
     def __init__(self) -> None:

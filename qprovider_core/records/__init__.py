@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from qprovider_core.records.accounts import ProviderSpec as ProviderSpec
     from qprovider_core.records.accounts import TokenCredentials as TokenCredentials
     from qprovider_core.records.accounts import Usage as Usage
-    from qprovider_core.records.backends import BackendConfiguration as BackendConfiguration
     from qprovider_core.records.backends import BackendInfo as BackendInfo
     from qprovider_core.records.backends import BackendRef as BackendRef
     from qprovider_core.records.backends import BackendStatus as BackendStatus
-    from qprovider_core.records.backends import GateConfiguration as GateConfiguration
     from qprovider_core.records.backends import ListProblem as ListProblem
+    from qprovider_core.records.configurations import BackendConfiguration as BackendConfiguration
+    from qprovider_core.records.configurations import GateConfiguration as GateConfiguration
     from qprovider_core.records.jobs import EstimatePub as EstimatePub
     from qprovider_core.records.jobs import JobDetails as JobDetails
     from qprovider_core.records.jobs import JobInfo as JobInfo
@@ -60,13 +60,12 @@ _HOMES = {
         "Usage",
     ),
     "backends": (
-        "BackendConfiguration",
         "BackendInfo",
         "BackendRef",
         "BackendStatus",
-        "GateConfiguration",
         "ListProblem",
     ),
+    "configurations": ("BackendConfiguration", "GateConfiguration"),
     "jobs": (
         "EstimatePub",
         "JobDetails",

@@ -10,7 +10,6 @@ import copy
 import os
 from functools import partial
 from math import exp
-from statistics import median
 from typing import Any
 
 import attrs
@@ -105,6 +104,8 @@ def _errors(backend: Any) -> tuple[float | None, float | None]:
     """Medians of what the noise of a fake device does; the target says nothing of it."""
     if not _in_this_process(backend):
         return None, None
+    from statistics import median  # late: it loads fractions and decimals, and most commands ask no fake device
+
     profile = backend.error_profile
     pairs = profile.two_qubit_gate_depolarizing_error_parameters["cz"]
     return (
