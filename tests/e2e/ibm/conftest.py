@@ -17,7 +17,8 @@ from qprovider_ibm.emulator.fixtures import ibm_emulator, ibm_emulator_process  
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home and configuration: nobody's accounts, and no variable of any client."""
+    """An empty home and configuration: nobody's accounts, and no variable of any client. Nothing is remembered: most
+    tests count what is asked; those of what is remembered say so."""
     import os
 
     for name in list(os.environ):
@@ -26,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # A port that an earlier test's server had may come again, and with it that server's token.
     monkeypatch.setattr("qprovider_ibm._auth._sources", {})
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("QPROVIDER_CACHE", "off")
     monkeypatch.setenv("QPROVIDER_CONFIG_DIR", str(tmp_path / "config"))
     return tmp_path
 

@@ -18,8 +18,8 @@ LIST = "/api/v1/backends"
 
 @pytest.fixture(autouse=True)
 def memory(monkeypatch):
-    """The default: nothing of this machine's settings."""
-    monkeypatch.delenv("QPROVIDER_CACHE", raising=False)
+    """The default."""
+    monkeypatch.delenv("QPROVIDER_CACHE")
     monkeypatch.setattr(_facts, "_chosen", None)
 
 

@@ -67,6 +67,12 @@ class Wire:
             one.close()
 
 
+@pytest.fixture(autouse=True)
+def memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are remembered, as they are by default."""
+    monkeypatch.delenv("QPROVIDER_CACHE")
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[Emulator]:
     with Emulator(backends=DEVICES, latency_s=0.01) as emulator:

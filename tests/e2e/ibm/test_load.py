@@ -24,6 +24,12 @@ THREADS = 200
 LIFETIME_S = 2.0
 
 
+@pytest.fixture(autouse=True)
+def memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are remembered, as they are by default."""
+    monkeypatch.delenv("QPROVIDER_CACHE")
+
+
 @pytest.fixture(scope="module")
 def many() -> Iterator[Emulator]:
     """A service of many backends."""
