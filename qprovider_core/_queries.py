@@ -12,6 +12,7 @@ import attrs
 
 from qprovider_core import config
 from qprovider_core._answers import Answer, Limits, Watcher, ask
+from qprovider_core._collector import collector_paused
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import BackendList, QueryError
 from qprovider_core._native import load_qiskit
@@ -183,15 +184,16 @@ def _read_ahead(handles: Sequence[Backend]) -> None:
 def _handles(answer: Answer) -> tuple[list[tuple[View, Backend]], list[QueryError]]:
     """Handles of all that were found. A vendor whose own class cannot be used costs its backends only."""
     made: list[tuple[View, Backend]] = []
-    broken: dict[int, QueryError] = {}
-    for account, view in answer.found():
-        if id(account) in broken:
-            continue
-        try:
-            made.append((view, _handle(account, view, answer.told_at(account))))
-        except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything
-            broken[id(account)] = query_error(account.provider, account.name, exc)
-    return made, list(broken.values())
+    broken: list[QueryError] = []
+    with collector_paused:  # ten thousand handles are a hundred thousand objects, and none of them is garbage
+        for account, views, told_at in answer.lanes:
+            own: list[tuple[View, Backend]] = []
+            try:
+                own += [(view, _handle(account, view, told_at)) for view in views]
+            except Exception as exc:  # noqa: BLE001  a vendor's class may raise anything
+                broken.append(query_error(account.provider, account.name, exc))
+            made += own
+    return made, broken
 
 
 def _handle(account: Account, view: View, as_of: datetime) -> Backend:

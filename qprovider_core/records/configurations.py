@@ -48,7 +48,7 @@ class BackendConfiguration(Record):
         timing_constraints: ``acquire_alignment``, ``granularity``, ``min_length``, ``pulse_alignment``, in dt.
         rep_delay_range, default_rep_delay, rep_times: In s.
         meas_map: Groups of qubits that are measured together.
-        coords: Row and column of each qubit in a drawing.
+        coords: Column and row of each qubit in a drawing.
         processor_type: ``family``, ``revision``, ``segment``.
     """
 
