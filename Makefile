@@ -9,11 +9,12 @@ PROJECTS := pyproject.toml plugins/ibm/pyproject.toml plugins/local/pyproject.to
 JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 
-.PHONY: help demo tutorial test check vendors bench stress clean
+.PHONY: help demo tutorial notebook test check vendors bench stress clean
 
 help:
 	@echo "make demo      list backends of two vendors, choose, run a circuit"
 	@echo "make tutorial  IBM's tutorial of the retired provider, on an emulated service"
+	@echo "make notebook  the same as a notebook, in a fresh kernel"
 	@echo "make test      run the tests, but for those that take long"
 	@echo "make check     ruff, mypy and all tests, with coverage"
 	@echo "make vendors   run vendors' packages through the adapter, each in an environment of its own"
@@ -26,6 +27,9 @@ demo: $(INSTALLED)
 
 tutorial: $(INSTALLED)
 	@$(BIN)/python examples/tutorial.py
+
+notebook: $(INSTALLED)
+	@$(BIN)/python examples/run_notebook.py
 
 test: $(INSTALLED)
 	@$(PYTEST) -m "not slow"
