@@ -373,7 +373,7 @@ def test_a_secret_in_json_is_masked_as_it_stands_there():
     secret = Secret('päss"wörd\\with\tmore')
     for plain in (True, False):
         text = json.dumps({"said": f"no: {secret.reveal()}"}, ensure_ascii=plain)
-        assert "with" not in Told.__name__ + _shelf.scrub(text)
+        assert "with" not in _shelf.scrub(text)
     assert _shelf.scrub("a-plain-text") == "a-plain-text"
 
 
