@@ -262,6 +262,7 @@ class Facts:
     def _one(self, facet: str, ref: BackendRef, timeout: float | None, *, refresh: bool) -> Any:
         hook = FACET_HOOKS[facet]
         self._account.vendor.require(hook)
+        config.timeout_s(timeout)  # refused whether or not there is anything to wait for
         remember, shelf = self._remembering()
         told = self._cache.facet(facet, ref, shelf) if remember and not refresh else None
         if told is None:

@@ -13,7 +13,8 @@ import pluggy
 
 from qprovider_core._concurrency import in_background
 from qprovider_core._installed import Entry, entry_points
-from qprovider_core._provider import HOOKS, MARK, describe, make_manager
+from qprovider_core._manager import MARK, make_manager
+from qprovider_core._provider import HOOKS, describe
 from qprovider_core.errors import DeadlineError, PluginError, QProviderError, failure_text
 from qprovider_core.records import Deadline
 from qprovider_core.records._base import Record
