@@ -11,7 +11,6 @@ import json
 import math
 import os
 import random
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -30,8 +29,8 @@ from qprovider_core._collector import collector_paused
 from qprovider_core.errors import ConfigurationError, DeadlineError, ResponseError, TransportError
 from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret, get_logger
-from qprovider_ibm._endpoints import variable_that_names
-from qprovider_ibm._pools import MOST_AT_A_TIME, new_session, turn_at
+from qprovider_ibm._http_failures import NotSentError, crowded, failure_of, host_of, without_frames
+from qprovider_ibm._pools import new_session, turn_at
 from qprovider_ibm.version import __version__
 
 _log = get_logger(__name__)
@@ -162,9 +161,9 @@ class Transport:
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:
-                with turn_at(_host(url), deadline.timeout) as granted:
+                with turn_at(host_of(url), deadline.timeout) as granted:
                     if not granted:
-                        raise _crowded(url, place)
+                        raise crowded(url, place)
                     answer = self._once(
                         method, url, deadline, place, token, headers, query, body, form, read_timeout_s, most_bytes
                     )
@@ -232,18 +231,18 @@ class Transport:
             with response:
                 content = _read(response, deadline, most_bytes, place)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, _TooLateError) as exc:
-            failure = _failure(exc, place, url, self._verify)
+            failure = failure_of(exc, place, url, self._verify)
             if deadline.remaining_s() <= 0 and not isinstance(failure, NotSentError):
                 failure = DeadlineError(
                     f"The answer to {place} did not come within {left:.3g} s.",
                     timeout_s=left,
                     hint="Allow more time with timeout= or QPROVIDER_TIMEOUT.",
                 )
-            cause = _without_frames(exc)
+            cause = without_frames(exc)
         else:
             if 300 <= response.status_code < 400:
                 raise ResponseError(
-                    f"{_host(url)} answers {place} with a redirection, which the service does not do.",
+                    f"{host_of(url)} answers {place} with a redirection, which the service does not do.",
                     hint="Is a login page of a network, or a wrong address, in the way?",
                 )
             return Answer(
@@ -257,7 +256,7 @@ class Transport:
 
     def _environments(self, url: str) -> dict[str, str]:
         """The environment's proxies for a host, with its exceptions (NO_PROXY) minded; read anew every few seconds."""
-        host, now = _host(url), time.monotonic()
+        host, now = host_of(url), time.monotonic()
         read_at, proxies = self._known.get(host, (-math.inf, {}))
         if now - read_at > _ENVIRONMENT_KEPT_S:
             proxies = dict(requests.utils.get_environ_proxies(url))
@@ -285,12 +284,6 @@ class Transport:
         return f"<Transport verify={self._verify!r}>"
 
 
-class NotSentError(TransportError):
-    """No connection came about: nothing was sent."""
-
-    arrived = False
-
-
 class _TooLateError(Exception):
     """The deadline passed while the body was being read."""
 
@@ -313,14 +306,6 @@ def _read(response: requests.Response, deadline: Deadline, most_bytes: int, plac
     return b"".join(parts) if len(parts) != 1 else parts[0]
 
 
-def _crowded(url: str, place: str) -> DeadlineError:
-    return DeadlineError(
-        f"There was no time left for {place}: {MOST_AT_A_TIME} earlier requests to {_host(url)} are not answered yet.",
-        arrived=False,
-        hint="Allow more time with timeout= or QPROVIDER_TIMEOUT.",
-    )
-
-
 def _backoff(attempt: int) -> float:
     return _BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)
 
@@ -339,78 +324,6 @@ def _retry_after(text: str | None) -> float | None:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
         seconds = (moment - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), 1e6) if seconds == seconds else None
-
-
-def _failure(exc: Exception, place: str, url: str, verify: bool | str) -> TransportError:
-    """What went wrong on the way, in words."""
-    host = _host(url)
-    if isinstance(exc, requests.exceptions.ProxyError):
-        return NotSentError(
-            f"The proxy did not let {place} through to {host}: {_reason(exc)}.",
-            hint="Check proxies=, proxy_username and proxy_password of the account, or HTTPS_PROXY and NO_PROXY.",
-        )
-    if isinstance(exc, requests.exceptions.SSLError):
-        return NotSentError(
-            f"The certificate of {host} is not trusted: {_reason(exc)}.",
-            hint="Give the path of your organisation's CA bundle with verify=."
-            if verify is True
-            else f"It was checked against verify={verify!r}.",
-        )
-    if isinstance(exc, requests.exceptions.ConnectTimeout) or _never_connected(exc):
-        return NotSentError(
-            f"{host} cannot be reached for {place}: {_reason(exc)}.",
-            hint=f"Its address comes from the environment variable {variable}: is it still the right one?"
-            if (variable := variable_that_names(url))
-            else "Check the network, and a proxy if there is one (proxies=, HTTPS_PROXY).",
-        )
-    if isinstance(exc, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
-        return TransportError(f"{host} did not answer {place} in time.", hint="Try again in a while.")
-    return TransportError(
-        f"The connection to {host} broke during {place}: {_reason(exc)}.", hint="Try again in a while."
-    )
-
-
-def _never_connected(exc: BaseException) -> bool:
-    inner: Any = exc.args[0] if exc.args else None
-    reason = getattr(inner, "reason", inner)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError)
-
-
-def _reason(exc: BaseException) -> str:
-    """The innermost words of a chain of errors."""
-    inner: Any = exc
-    for _ in range(5):
-        inner_args = getattr(inner, "args", ())
-        deeper = getattr(inner, "reason", None)
-        if not isinstance(deeper, BaseException):
-            deeper = next((arg for arg in inner_args if isinstance(arg, BaseException)), None)
-        if deeper is None:
-            break
-        inner = deeper
-    text = " ".join(str(inner).split()).rstrip(".")
-    # urllib3 begins with the connection's repr.
-    text = re.sub(r"^(<.* object at 0x\w+>|\w+\(host=.*?\)): ", "", text)
-    return text or type(inner).__name__
-
-
-def _without_frames(exc: BaseException) -> BaseException:
-    """The error and what led to it, without the frames it passed through."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [exc]
-    while pending:
-        one = pending.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        one.__traceback__ = None
-        pending += [one.__cause__, one.__context__, *(arg for arg in one.args if isinstance(arg, BaseException))]
-        reason = getattr(one, "reason", None)
-        pending.append(reason if isinstance(reason, BaseException) else None)
-    return exc
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _with_user(proxies: Mapping[str, str], user: str | None, password: Secret | None) -> dict[str, str] | None:

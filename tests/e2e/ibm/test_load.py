@@ -109,7 +109,7 @@ def test_whoever_gets_no_turn_before_the_deadline_is_told_that_nothing_was_sent(
     url, host = f"{server.base}/x", server.base.removeprefix("http://")
     turns = [turn_at(host, None) for _ in range(MOST_AT_A_TIME)]
     assert all(turn.__enter__() for turn in turns)
-    with pytest.raises(DeadlineError, match=f"32 earlier requests to {host} are not answered yet") as caught:
+    with pytest.raises(DeadlineError, match=f"32 earlier requests to {host} wait for answers") as caught:
         Transport().send("POST", url, deadline=Deadline.after(0.05), place="a job")
     assert caught.value.arrived is False
     assert server.seen == []

@@ -27,7 +27,8 @@ from qprovider_core.records import Deadline
 from qprovider_core.secret import Secret
 from qprovider_ibm import IBMProvider
 from qprovider_ibm._auth import TokenSource
-from qprovider_ibm._http import NotSentError, Transport
+from qprovider_ibm._http import Transport
+from qprovider_ibm._http_failures import NotSentError
 
 KEY = "a-secret-api-key-that-must-never-show-0123456789"
 BEARER = "bearer.token-that-must-never.show-0123456789"
