@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks._harness import Measure, Sample
 
 ROOT = Path(__file__).parents[1]
+SHARED_FOLDER = "BENCH_FOLDER"  # the variable that says where a run's benches leave files for each other
 INSIDE = False  # tests of the benches themselves set this, and need no process then
 _LONGEST_S = 300.0
 _LONGEST_REASON = 300

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _fresh, _service
-from benchmarks._fresh import ROOT, reason
+from benchmarks._fresh import ROOT, SHARED_FOLDER, reason
 from benchmarks._harness import Bench, failed_rows, run
 from benchmarks._sizes import Sizes
 
@@ -55,7 +55,7 @@ def clean_environment(home: Path) -> dict[str, str]:
     """This process's environment without anybody's accounts, jobs and settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     places = {f"QPROVIDER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "CACHE")}
-    return {**kept, "HOME": str(home), **places}
+    return {**kept, "HOME": str(home), SHARED_FOLDER: str(home), **places}
 
 
 def in_this_process(bench: Bench, rounds: int | None, environment: dict[str, str]) -> list[dict[str, Any]]:

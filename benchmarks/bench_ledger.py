@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks._fresh import SHARED_FOLDER
 from benchmarks._harness import Bench, Line, Measure, Sample, Side, stopwatch, timed
 from benchmarks._sizes import Sizes
 
@@ -102,7 +103,7 @@ def listing(stack: ExitStack, jobs: int) -> tuple[Side, Side]:
     from benchmarks._ledger_jobs import questions
     from qprovider_core.ledger import LedgerQuery
 
-    ledger = _ledger(stack, filled(stack, jobs))
+    ledger = _ledger(stack, filled(jobs))
 
     def select(**filters: Any) -> Callable[[], Any]:
         query = LedgerQuery(**filters, limit=50)
@@ -116,7 +117,7 @@ def listing(stack: ExitStack, jobs: int) -> tuple[Side, Side]:
 def opened(stack: ExitStack, jobs: int) -> tuple[Side, None]:
     from qprovider_core.ledger import Ledger
 
-    path = filled(stack, jobs)
+    path = filled(jobs)
     size = path.stat().st_size / jobs
 
     def open_and_close() -> None:
@@ -131,7 +132,7 @@ def opened(stack: ExitStack, jobs: int) -> tuple[Side, None]:
 
 
 def opened_afresh(stack: ExitStack, jobs: int) -> tuple[Side, Side]:
-    path = filled(stack, jobs)
+    path = filled(jobs)
 
     def process(code: str) -> Side:
         return stopwatch(lambda: subprocess.run([sys.executable, "-c", code, str(path)], check=True))
@@ -162,15 +163,19 @@ def ghz(qubits: int) -> Any:
     return circuit
 
 
-def filled(stack: ExitStack, jobs: int) -> Path:
-    """A file with that many jobs."""
+def filled(jobs: int) -> Path:
+    """A file with that many jobs, which the benches of a run share: filling it takes most of a minute."""
     from benchmarks._ledger_jobs import fill
     from qprovider_core.ledger import Ledger
 
-    path = _folder(stack) / "jobs.sqlite3"
-    ledger = Ledger(path)
-    fill(ledger, jobs)
-    ledger.close()
+    path = Path(os.environ[SHARED_FOLDER]) / f"{jobs}-jobs.sqlite3"
+    if not path.exists():
+        half = path.with_suffix(".half")
+        half.unlink(missing_ok=True)
+        ledger = Ledger(half)
+        fill(ledger, jobs)
+        ledger.close()
+        half.replace(path)
     return path
 
 
