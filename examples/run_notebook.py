@@ -17,9 +17,10 @@ NOTEBOOK = Path(__file__).with_name("tutorial.ipynb")
 _SECONDS = 300  # for one cell
 
 
-def _fits_a_socket(folder: str) -> bool:
-    """Whether sockets can be files of that folder: some systems take names of a hundred bytes at most."""
-    return os.name == "posix" and len(os.fsencode(os.path.join(folder, "kernel-ipc-0"))) < 100
+def _short_folder() -> str | None:
+    """Where the kernel's sockets go: files have names of a hundred bytes at most on some systems. None: the usual place."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if os.name == "posix" and len(os.fsencode(usual)) > 50 else None  # noqa: S108  a folder of ours in it
 
 
 def executed(path: Path) -> Any:
@@ -28,7 +29,7 @@ def executed(path: Path) -> Any:
     Raises:
         CellExecutionError: A cell failed that is not marked as one that shows an error.
     """
-    with tempfile.TemporaryDirectory(prefix="qprovider-notebook-") as folder:
+    with tempfile.TemporaryDirectory(prefix="qprovider-notebook-", dir=_short_folder()) as folder:
         os.environ.update(JUPYTER_PLATFORM_DIRS="1", JUPYTER_NO_CONFIG="1", IPYTHONDIR=folder, JUPYTER_DATA_DIR=folder)
         import nbformat  # late: reads these variables
         from jupyter_client.kernelspec import KernelSpecManager
@@ -41,7 +42,7 @@ def executed(path: Path) -> Any:
             kernel_name="python3",
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # so there is one: that of this interpreter
             connection_file=os.path.join(folder, "kernel.json"),
-            transport="ipc" if _fits_a_socket(folder) else "tcp",  # files that nobody else can open, where they can be
+            transport="ipc" if os.name == "posix" else "tcp",  # sockets that nobody else can open
         )
         place = {"metadata": {"path": str(path.parent)}}
         client = NotebookClient(
