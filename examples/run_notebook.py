@@ -18,7 +18,7 @@ _SECONDS = 300  # for one cell
 
 
 def _short_folder() -> str | None:
-    """Where the kernel's sockets go: files have names of a hundred bytes at most on some systems. None: the usual place."""
+    """Where the kernel's sockets go: some systems take names of a hundred bytes at most. None: the usual place."""
     usual = tempfile.gettempdir()
     return "/tmp" if os.name == "posix" and len(os.fsencode(usual)) > 50 else None  # noqa: S108  a folder of ours in it
 
