@@ -58,6 +58,8 @@ class Entry(NamedTuple):
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attr>[\w.]+)\s*)?(\[.*\]\s*)?")
 _TICK_NS = 2_000_000_000  # a folder that changed so lately may change again without looking younger
 _folders: dict[str, tuple[int, dict[str, Found] | None]] = {}
+_NOTHING: dict[str, Found] = {}
+_merged: tuple[list[dict[str, Found]], dict[str, Found]] = [], {}
 
 
 def installed_version(name: str) -> str | None:
@@ -107,14 +109,19 @@ def _distributions() -> dict[str, Found] | None:
     """What is installed, by its name in normal form, the first of each on the search path; None: ask the library."""
     if any(hasattr(finder, "find_distributions") and not _is_pythons(finder) for finder in sys.meta_path):
         return None
-    found: dict[str, Found] = {}
+    global _merged
+    folders = []
     for path in dict.fromkeys(sys.path):
         held = _held(path or ".")
         if held is None:
             return None
-        for name, one in held.items():
-            found.setdefault(name, one)
-    return found
+        folders.append(held)
+    if len(folders) != len(_merged[0]) or any(one is not other for one, other in zip(folders, _merged[0], strict=True)):
+        found: dict[str, Found] = {}
+        for held in reversed(folders):
+            found.update(held)
+        _merged = folders, found
+    return _merged[1]
 
 
 def _held(path: str) -> dict[str, Found] | None:
@@ -127,7 +134,7 @@ def _held(path: str) -> dict[str, Found] | None:
     except NotADirectoryError:
         return None
     except OSError:
-        return {}
+        return _NOTHING
     return known[1]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
 from types import FunctionType, ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 import attrs
 import pluggy
@@ -26,6 +28,7 @@ ENTRY_POINT_GROUP = "qprovider"
 ANNOUNCE = "qprovider_provider"
 LOAD_TIMEOUT_S = 10.0  # for all of them together
 _T = TypeVar("_T")
+_Calls: TypeAlias = "SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]"
 loading = threading.local()
 
 
@@ -187,14 +190,47 @@ def reason_of(exc: BaseException | None) -> str:
     return failure_text(exc).rstrip(".") if isinstance(exc, QProviderError) else describe(exc)
 
 
-def begin(work: Callable[[], _T], name: str) -> Future[_T]:
-    """Run a plugin's own code in a thread, so that a module that hangs while it is imported can be left behind."""
+class Loader:
+    """A thread for plugins' own code, one call after another: a module that hangs while it is imported is left behind
+    with it, and another one goes on. (A thread for each call would take longer than most plugins' loading.)"""
 
-    def marked() -> _T:
-        loading.here = True  # a plugin may ask for the plugins; it must not wait for itself
-        return work()
+    def __init__(self) -> None:
+        self._calls: _Calls = SimpleQueue()
+        in_background(partial(_answer, self._calls), "load")
 
-    return in_background(marked, f"load-{name}")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._calls.put(None)
+
+    def begin(self, work: Callable[[], _T], patience_s: float = 0.0) -> Future[_T]:
+        """Do `work`, and wait for it so long; what comes after that has another thread if it has not come back."""
+        future: Future[_T] = Future()
+        future.set_running_or_notify_cancel()
+        self._calls.put((work, future))
+        try:
+            future.exception(timeout=patience_s)
+        except TimeoutError:
+            if not future.done():
+                self._calls.put(None)
+                self._calls = SimpleQueue()
+                in_background(partial(_answer, self._calls), "load")
+        return future
+
+
+def _answer(calls: _Calls) -> None:
+    """Do what is in the queue, until None comes."""
+    loading.here = True  # a plugin may ask for the plugins; it must not wait for itself
+    while (call := calls.get()) is not None:
+        work, future = call
+        try:
+            answer = work()
+        except BaseException as exc:  # noqa: BLE001  SystemExit too: who waits decides what it means
+            future.set_exception(exc)
+        else:
+            future.set_result(answer)
+        del call, work, future  # else the last plugin's would live as long as this waits
 
 
 def outcome(future: Future[_T], deadline: Deadline) -> tuple[_T | None, BaseException | None]:
@@ -206,6 +242,7 @@ def outcome(future: Future[_T], deadline: Deadline) -> tuple[_T | None, BaseExce
     return (None, exc) if exc is not None else (future.result(), None)
 
 
-def attempt(work: Callable[[], _T], name: str) -> tuple[_T | None, BaseException | None]:
+def attempt(work: Callable[[], _T]) -> tuple[_T | None, BaseException | None]:
     """Run a plugin's own code and wait for what comes of it."""
-    return outcome(begin(work, name), Deadline.after(LOAD_TIMEOUT_S))
+    with Loader() as loader:
+        return outcome(loader.begin(work, LOAD_TIMEOUT_S), Deadline.after(0.0))

@@ -7,7 +7,7 @@ vendor ever sees another's connection. A plugin that cannot be used is left out 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from functools import partial
 
 import attrs
@@ -18,9 +18,9 @@ from qprovider_core._installed import Entry
 from qprovider_core._plugin_loading import (
     ANNOUNCE,
     Loaded,
+    Loader,
     PluginInfo,
     attempt,
-    begin,
     entry_info,
     examine,
     hint_of,
@@ -133,9 +133,9 @@ class Registry:
         name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         if name in self._infos and self._infos[name].status == "active":
             raise PluginError(f"A plugin named {name!r} is registered already.", plugin=name)
-        loaded, exc = attempt(lambda: examine(name, plugin, PluginInfo(name=name)), name)
+        loaded, exc = attempt(lambda: examine(name, plugin, PluginInfo(name=name)))
         if loaded is not None:
-            provider, exc = attempt(lambda: self._announce(loaded), name)
+            provider, exc = attempt(lambda: self._announce(loaded))
         if loaded is None or exc is not None:
             hint = exc.hint if isinstance(exc, QProviderError) else None
             raise PluginError(f"Plugin {name!r} cannot be used: {reason_of(exc)}.", plugin=name, hint=hint) from exc
@@ -174,28 +174,30 @@ class Registry:
 
     def _load_all(self) -> None:
         """Load one after another; one that is slow goes on beside the next, and one that hangs costs its row."""
-        deadline = Deadline.after(_plugin_loading.LOAD_TIMEOUT_S)
-        started: list[tuple[PluginInfo, Future[Loaded]]] = []
+        limit_s = _plugin_loading.LOAD_TIMEOUT_S
+        deadline = Deadline.after(limit_s)
         known: dict[int, tuple[str | None, str | None]] = {}
-        for entry in self._entries():
-            info = entry_info(entry, known)
-            future = begin(partial(load, entry, info), entry.name)
-            wait([future], timeout=min(_PATIENCE_S, deadline.remaining_s()))
-            started.append((info, future))
-        loaded: list[Loaded] = []
-        for info, future in started:
-            exc = outcome(future, deadline)[1]
-            if exc is None:
-                loaded.append(future.result())
-            else:
-                self._leave_out(info, exc)
-        # Cross-cutting plugins first: they may watch the announcements, too.
-        for plugin in sorted(loaded, key=lambda candidate: candidate.is_vendor):
-            provider, exc = attempt(partial(self._announce, plugin), plugin.name)
-            if exc is not None:
-                self._leave_out(plugin.info, exc)
-            else:
-                self._admit(plugin, provider)
+        with Loader() as loader:
+            started: list[tuple[PluginInfo, Future[Loaded]]] = []
+            for entry in self._entries():
+                info = entry_info(entry, known)
+                patience_s = min(_PATIENCE_S, deadline.remaining_s())
+                started.append((info, loader.begin(partial(load, entry, info), patience_s)))
+            loaded: list[Loaded] = []
+            for info, future in started:
+                exc = outcome(future, deadline)[1]
+                if exc is None:
+                    loaded.append(future.result())
+                else:
+                    self._leave_out(info, exc)
+            # Cross-cutting plugins first: they may watch the announcements, too.
+            for plugin in sorted(loaded, key=lambda candidate: candidate.is_vendor):
+                announced = loader.begin(partial(self._announce, plugin), limit_s)
+                provider, exc = outcome(announced, Deadline.after(0.0))
+                if exc is not None:
+                    self._leave_out(plugin.info, exc)
+                else:
+                    self._admit(plugin, provider)
 
     def _entries(self) -> list[Entry]:
         allowed, blocked = config.plugin_allowlist(), config.plugin_blocklist()

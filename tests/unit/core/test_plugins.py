@@ -420,15 +420,15 @@ def test_a_malformed_entry_points_file_costs_its_own_distribution(install, monke
 
 def test_an_interrupt_while_loading_does_not_leave_half_a_registry(install, monkeypatch):
     install("acme")
-    real, calls = _plugins.wait, []
+    real, calls = _plugin_loading.Loader.begin, []
 
-    def interrupted(*arguments, **options):
+    def interrupted(self, *arguments):
         calls.append(1)
         if len(calls) == 1:
             raise KeyboardInterrupt
-        return real(*arguments, **options)
+        return real(self, *arguments)
 
-    monkeypatch.setattr(_plugins, "wait", interrupted)
+    monkeypatch.setattr(_plugin_loading.Loader, "begin", interrupted)
     with pytest.raises(KeyboardInterrupt):
         qp.plugins()
     assert row("acme").status == "active"

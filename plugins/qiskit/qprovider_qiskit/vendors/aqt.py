@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -74,6 +73,8 @@ def _cloud(provider: Any, credentials: AQTCredentials) -> Iterator[Any]:
 
     if not credentials.client_id or not credentials.client_secret:
         raise ConfigurationError("AQT's cloud needs a client id and a client secret.", hint=_HELP)
+    import tempfile  # late: opening only
+
     with tempfile.TemporaryDirectory() as empty:  # where it looks for a configuration, and for tokens
         config = ArnicaConfig(Path(empty))
         config.arnica_url = credentials.url
