@@ -39,7 +39,8 @@ class BackendQuery:
         """
         own = tuple(extra_fields)
         built = [keyword_criterion(name, v, own) for name, v in criteria.items() if v is not None]
-        _refuse_contradictions({n: v for n, v in criteria.items() if n not in CATALOGUE and n not in own})
+        bounds = {n: v for n, v in criteria.items() if v is not None and n.startswith(("min_", "max_"))}
+        _refuse_contradictions({n: v for n, v in bounds.items() if n not in CATALOGUE and n not in own})
         if where is not None:
             from qprovider_core.where import parse_where  # late: few queries have one
 

@@ -93,6 +93,15 @@ def test_listings_do_not_import_qiskit(probe: Callable[..., str], arguments: lis
     assert probe("qiskit,qiskit_aer,numpy,rich", *arguments) == "[]"
 
 
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_backends_import_what_they_need_and_no_more(probe: Callable[..., str], form: str) -> None:
+    slow = "cattrs,importlib.metadata,sqlite3,asyncio,requests,rich,hashlib,statistics,html,uuid"
+    records = ",".join(f"qprovider_core.records.{name}" for name in ("jobs", "results", "properties", "configurations"))
+    core = "qprovider_core.serialization,qprovider_core.ledger,qprovider_local._pool"
+    told = probe(f"{slow},{records},{core}", "backends", "--provider", "local", form)
+    assert told in ("[]", "['uuid']")  # click has it, on some versions
+
+
 @pytest.mark.parametrize("argument", ["--version", "--help"])
 def test_starting_takes_less_than_eight_times_a_bare_python(
     environment: dict[str, str], tmp_path: Path, argument: str

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
-from qprovider_core.records import BackendConfiguration
+if TYPE_CHECKING:
+    from qprovider_core.records import BackendConfiguration
 
 MAX_SHOTS = 1_000_000  # AerSimulator's own limit of one circuit
 
@@ -75,6 +77,8 @@ class Method:
 
     def configuration(self, version: str | None) -> BackendConfiguration:
         """No coupling map: every gate acts on any qubits."""
+        from qprovider_core.records import BackendConfiguration  # late: listing makes none
+
         gates = tuple(sorted(self.gates))
         return BackendConfiguration(
             backend_name=self.backend_name,
