@@ -63,5 +63,5 @@ $(INSTALLED): $(PROJECTS) constraints.txt
 	@echo "Installing qprovider and what it needs into .venv"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[dev]' --editable 'plugins/ibm[emulator]' --editable plugins/local --editable plugins/qiskit
-	@$(BIN)/python -m compileall -q qprovider_core plugins/*/qprovider_*  # as pip does with what is not editable
+	@$(BIN)/python -m compileall -q -x _template/ qprovider_core plugins/*/qprovider_*  # as pip does with what is not editable
 	@touch $@
