@@ -64,7 +64,7 @@ def warnings(machine: dict[str, Any], *, small: bool) -> list[str]:
     """Why the figures are not to be quoted."""
     found = []
     if _machine.busy(machine):
-        found.append(f"Other work was running (load {machine['load_before']}): these times say little.")
+        found.append(f"The load was {machine['load_before']} when it began: beside other work, times say little.")
     if small:
         found.append("Sizes and rounds are small: for a look, not for quoting.")
     return found

@@ -154,7 +154,7 @@ def test_a_table_for_documents_names_the_other_side_requests_and_what_failed():
 def test_figures_of_a_busy_machine_or_of_small_sizes_are_marked():
     machine = {**_machine.facts(), "cores": 2, "load_before": 1.5}
     text = _report.end_text(_report.document([], {"sizes": "quick"}, machine))
-    assert "Other work was running" in text
+    assert "beside other work, times say little" in text
     assert "not for quoting" in text
     idle = _report.document([], {"sizes": "full"}, {**machine, "load_before": 0.2})
     assert "Other work" not in _report.end_text(idle)
