@@ -1,7 +1,6 @@
 """The real command in processes of its own: what it imports, prints, hides and returns."""
 
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -100,19 +99,6 @@ def test_backends_import_what_they_need_and_no_more(probe: Callable[..., str], f
     core = "qprovider_core.serialization,qprovider_core.ledger,qprovider_local._pool"
     told = probe(f"{slow},{records},{core}", "backends", "--provider", "local", form)
     assert told in ("[]", "['uuid']")  # click has it, on some versions
-
-
-@pytest.mark.parametrize("argument", ["--version", "--help"])
-def test_starting_takes_less_than_eight_times_a_bare_python(
-    environment: dict[str, str], tmp_path: Path, argument: str
-) -> None:
-    def seconds(line: list[str]) -> float:
-        started = time.perf_counter()
-        subprocess.run(line, env=environment, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - started
-
-    ratios = [seconds(command(argument)) / seconds([sys.executable, "-c", "pass"]) for _ in range(9)]
-    assert statistics.median(ratios) < 8
 
 
 # ------------------------------------------------------------------------------------- exit codes and streams
