@@ -32,7 +32,7 @@ import sys, os
 from qprovider_core.errors import LedgerError
 from qprovider_core.ledger import Ledger, LedgerQuery
 from qprovider_core.records import JobInfo, JobState
-import filelock
+import filelock, urllib.parse
 os.setgid(65534); os.setuid(65534)
 for work in (lambda: len(Ledger(sys.argv[1]).select(LedgerQuery())),
              lambda: Ledger(sys.argv[1]).adopt("acme", "me", JobInfo(id="new", state=JobState.DONE)) and "written"):
