@@ -184,15 +184,6 @@ class Cache:
             for kept in self._facets.values():
                 kept.pop(key, None)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._listing, self._unread = None, ()
-            for kept in self._facets.values():
-                kept.clear()
-            self._versions.clear()
-            self._calibrated.clear()
-
     def _listen(self) -> None:
         """Note the versions and the times of calibration that the last list told. Done when it first matters: lists
         may have many thousand entries."""
