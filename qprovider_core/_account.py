@@ -14,6 +14,7 @@ from qprovider_core._key_tag import TELLING
 from qprovider_core._native import load_qiskit
 from qprovider_core._provider import Provider
 from qprovider_core._queries import choose_least_busy, open_backend, query_handles, query_records
+from qprovider_core._text import account_label
 from qprovider_core.credentials import ResolvedAccount
 from qprovider_core.errors import DeadlineError, InvalidInputError, PluginError, TransportError
 from qprovider_core.records import AccountInfo, BackendInfo, Deadline
@@ -85,7 +86,7 @@ class Account:
     @property
     def label(self) -> str:
         """``account/provider``, or just the provider for the account called ``default``."""
-        return self.provider if self.name == "default" else f"{self.name}/{self.provider}"
+        return account_label(self.provider, self.name)
 
     # -- calling hooks ------------------------------------------------------------------------------------
 

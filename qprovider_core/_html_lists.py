@@ -27,6 +27,7 @@ from qprovider_core._html import (
     unbroken,
 )
 from qprovider_core._tables import kind_word, status_word
+from qprovider_core._text import account_label
 
 if TYPE_CHECKING:
     from qprovider_core._account_store import SavedAccount
@@ -88,7 +89,7 @@ def errors_html(errors: Sequence[QueryError]) -> Markup:
 
 
 def _error_row(error: QueryError) -> Sequence[object]:
-    who = error.provider if error.account in (None, "default") else f"{error.account}/{error.provider}"
+    who = account_label(error.provider, error.account)
     after = None if error.elapsed_s is None else unbroken(duration_text(error.elapsed_s))
     reason = escaped(error.reason, most=600)
     if error.error:

@@ -11,7 +11,7 @@ import attrs
 from qprovider_core._exports import Kind, Table, Tabular
 from qprovider_core._shown_lists import ErrorList
 from qprovider_core._tables import BACKEND_HEAD, backend_row, text_table
-from qprovider_core._text import printable
+from qprovider_core._text import account_label, printable
 from qprovider_core.query import BackendQuery, Cost, Rejections
 from qprovider_core.records._base import FlatRecord, Record
 from qprovider_core.records.backends import BackendInfo
@@ -43,7 +43,7 @@ class QueryError(FlatRecord):
     error: str | None = None
 
     def __str__(self) -> str:
-        who = self.provider if self.account in (None, "default") else f"{self.account}/{self.provider}"
+        who = account_label(self.provider, self.account)
         text = printable(f"{who}: {self.reason}")
         return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 

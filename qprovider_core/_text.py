@@ -19,3 +19,8 @@ def age_text(seconds: float) -> str:
         if seconds >= 2 * size or (unit != "days" and seconds >= size):
             return f"{seconds // size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def account_label(provider: str, account: str | None) -> str:
+    """How an account is spoken of: ``account/provider``, or just the provider for the one called ``default``."""
+    return provider if account in (None, "default") else f"{account}/{provider}"

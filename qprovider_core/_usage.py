@@ -15,10 +15,11 @@ from qprovider_core._concurrency import in_background
 from qprovider_core._exports import Kind, Table
 from qprovider_core._lanes import query_error
 from qprovider_core._lists import AnswerList, QueryError
+from qprovider_core._text import account_label
 from qprovider_core.errors import DeadlineError
 from qprovider_core.fleet import fleet
 from qprovider_core.records import AccountInfo, Deadline, InstanceInfo, Usage
-from qprovider_core.records._base import Record, time_field
+from qprovider_core.records._base import FlatRecord, time_field
 
 if TYPE_CHECKING:
     from qprovider_core._account import Account
@@ -40,7 +41,7 @@ USAGE_COLUMNS: Mapping[str, Kind] = {
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class AccountUsage(Record):
+class AccountUsage(FlatRecord):
     """What one account used at one place. None: the vendor does not say.
 
     Attributes:
@@ -76,7 +77,7 @@ class UsageList(AnswerList[AccountUsage]):
     _head = ("account", "instance", "plan", "used", "left", "limit", "since")
 
     def _row(self, item: AccountUsage) -> tuple[object, ...]:
-        who = item.provider if item.account == "default" else f"{item.account}/{item.provider}"
+        who = account_label(item.provider, item.account)
         return (
             who,
             item.instance_name or item.instance,

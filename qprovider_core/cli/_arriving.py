@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from qprovider_core._answers import Watcher
+from qprovider_core._text import account_label
 from qprovider_core.cli._backend_rows import RIGHT, TITLES, row_of
 from qprovider_core.cli._output import clean, has_colour
 
@@ -51,7 +52,7 @@ class Arriving(Watcher):
             self._infos += [view.info for _, view in answer.found()]
             came = {account.label for account, _, _ in answer.lanes}
             for error in answer.errors:
-                label = error.provider if error.account in (None, "default") else f"{error.account}/{error.provider}"
+                label = account_label(error.provider, error.account)
                 if label not in came:
                     self._silent.append(str(error))
                 came.add(label)

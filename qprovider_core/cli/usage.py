@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qprovider_core._text import account_label
 from qprovider_core.cli._output import say, say_json, say_table, tell
 from qprovider_core.cli.backends import tell_errors
 from qprovider_core.cli.completion import provider_names
@@ -61,7 +62,7 @@ def _say_table(told: UsageList) -> None:
         ["account", "instance", "plan", "used", "left", "limit", "since"],
         [
             [
-                row.provider if row.account == "default" else f"{row.account}/{row.provider}",
+                account_label(row.provider, row.account),
                 row.instance_name or row.instance,
                 row.plan,
                 duration_text(row.consumed_s),

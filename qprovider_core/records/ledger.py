@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from qprovider_core._text import account_label
 from qprovider_core.records._base import Record, as_tuple, time_field
 from qprovider_core.records.jobs import JobInfo
 
@@ -79,4 +80,4 @@ class JobRecord(Record):
     @property
     def label(self) -> str:
         """``account/provider``, or just the provider for the account called ``default``."""
-        return self.provider if self.account == "default" else f"{self.account}/{self.provider}"
+        return account_label(self.provider, self.account)
