@@ -43,7 +43,9 @@ def test_a_batch_on_the_open_plan(api, params):
     active = api.json(path)
     assert active["state"] == "inactive"
     assert active["last_job_started"] < active["last_job_completed"]
-    assert [change["status"] for change in active["timestamps"]] == ["open", "active", "inactive"]
+    words = [change["status"] for change in active["timestamps"]]
+    once = ["open", "active", "inactive"]
+    assert words in (once, [*once, "active", "inactive"])  # the first may have ended before the second came
     assert active["elapsed_time"] > 0
     assert api.send("PATCH", path, json={"accepting_jobs": False}).status_code == 204
     closed = api.json(path)
