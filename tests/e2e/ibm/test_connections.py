@@ -132,7 +132,9 @@ def test_configurations_of_many_backends_come_over_few_connections_which_are_use
     again = provider.account.list_backends(basis_gates=["rz", "x"], refresh=True)
     assert again.requests == {"info": 1, "configuration": DEVICES}
     assert again.names() == found.names()
-    assert wire.connections == before
+    # More of them may be out at once than the first time, and none is opened beside one that is idle.
+    assert before <= wire.connections <= 32 < len(service.requests())
+    before = wire.connections
     provider.account.list_backends(basis_gates=["rz", "x"])
     assert len(service.requests()) == 2 * (DEVICES + 1)
     assert wire.connections == before

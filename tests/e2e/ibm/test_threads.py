@@ -59,7 +59,7 @@ class Rotating:
             with self._lock:
                 self.exchanging -= 1
                 self.good += 1
-                self.left = 120  # so many that no thread meets two that have ended within one request
+                self.left = 300  # so many that no thread, however starved, meets two that have ended within one request
                 return 200, {}, json.dumps({"access_token": f"bearer-{self.good:012d}", "expires_in": 3600}).encode()
         with self._lock:
             self.left -= 1
@@ -90,7 +90,7 @@ def test_no_thread_gets_the_headers_or_the_answer_of_another(serve):
     exchanges = [headers for _, path, headers, _ in service.server.seen if path == "/identity/token"]
     assert service.most == 1
     assert service.rejected > 0
-    assert 2 <= len(exchanges) <= 5  # a token each 120 requests, however many threads had the old one
+    assert 1 <= len(exchanges) <= 2  # a token each 300 of 400 requests, however many threads had the old one
     assert not any("authorization" in headers or "service-crn" in headers for headers in exchanges)
 
 

@@ -206,7 +206,7 @@ def test_a_session_that_nobody_has_is_an_error_that_names_who_was_asked(acme, ve
     vendor("asleep", session_details=lambda session_id: hang())
     vendor("plain")
     with pytest.raises(UnknownSessionError, match="No account has a session or batch 'nope'") as caught:
-        qp.Session.from_id("nope", timeout=0.3)
+        qp.Session.from_id("nope", timeout=2.0)
     assert "Asked: acme, asleep, broken." in caught.value.why
     assert "broken: The line is cut." in caught.value.why
     assert "asleep: no answer in time" in caught.value.why
